@@ -1,0 +1,68 @@
+package egress
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+)
+
+func TestPolicyRefusesSpecialAddresses(t *testing.T) {
+	allowed := Policy{Allow: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}}
+	for _, tc := range []struct {
+		addr string
+		ok   bool
+	}{
+		{"93.184.216.34", true},
+		{"2606:2800:220:1::1", true},
+		{"10.1.2.3", true}, // declared
+		{"10.2.0.1", false},
+		{"192.168.1.1", false},
+		{"172.16.0.1", false},
+		{"169.254.169.254", false}, // cloud metadata
+		{"100.64.0.1", false},
+		{"127.0.0.1", false},
+		{"::1", false},
+		{"::ffff:127.0.0.1", false},
+		{"::ffff:169.254.169.254", false},
+		{"fe80::1", false},
+		{"fd00::1", false},
+		{"0.0.0.0", false},
+		{"224.0.0.1", false},
+		{"64:ff9b::7f00:1", false},
+	} {
+		err := allowed.Check(netip.MustParseAddr(tc.addr))
+		if (err == nil) != tc.ok {
+			t.Errorf("Check(%s) = %v, want ok=%v", tc.addr, err, tc.ok)
+		}
+		if err != nil && !errors.Is(err, ErrForbiddenAddress) {
+			t.Errorf("Check(%s) = %v, not ErrForbiddenAddress", tc.addr, err)
+		}
+	}
+}
+
+// The check happens on the dialled address, so a name that resolves to
+// loopback is refused as the address itself is.
+func TestReq045_TransportChecksTheDialledAddress(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"127.0.0.1", "localhost"} {
+		target := "http://" + host + ":" + port
+		request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
+		if _, err := NewTransport(Policy{}, nil).RoundTrip(request); !errors.Is(err, ErrForbiddenAddress) {
+			t.Errorf("dial %s: %v, want ErrForbiddenAddress", target, err)
+		}
+		response, err := NewTransport(Policy{AllowLoopback: true}, nil).RoundTrip(request)
+		if err != nil {
+			t.Errorf("dial %s with loopback allowed: %v", target, err)
+			continue
+		}
+		_ = response.Body.Close()
+	}
+}

@@ -1,0 +1,51 @@
+package oauth
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+)
+
+// Principal is who a verified access token speaks for and what it may do. It
+// holds no credential. Identity is (Issuer, Subject), never an e-mail or a name
+// (RFC 9068 section 5).
+type Principal struct {
+	Issuer   string
+	Subject  string
+	ClientID string // "client_id", else "azp"; empty when the token names none
+	Scopes   Scopes
+	Audience []string
+	Expiry   time.Time
+	TokenID  string // "jti"; empty when the token has none
+}
+
+// Binding identifies the party a stream belongs to: (issuer, subject, client),
+// not the token, so that a refreshed token goes on with the same stream.
+type Binding struct {
+	Issuer, Subject, ClientID string
+}
+
+// Binding returns the party this principal is.
+func (p Principal) Binding() Binding {
+	return Binding{Issuer: p.Issuer, Subject: p.Subject, ClientID: p.ClientID}
+}
+
+// SubjectHash is a short stable pseudonym of (issuer, subject) for logs: 64
+// bits of SHA-256, in hexadecimal.
+func (p Principal) SubjectHash() string {
+	return shortHash(p.Issuer + "\x00" + p.Subject)
+}
+
+// TokenIDHash is a short stable pseudonym of the token's jti for audit records,
+// empty when the token has none.
+func (p Principal) TokenIDHash() string {
+	if p.TokenID == "" {
+		return ""
+	}
+	return shortHash(p.TokenID)
+}
+
+func shortHash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:8])
+}

@@ -1,0 +1,111 @@
+// Package telemetry is how the server tells its operator what it does: the
+// structured logger, the one access line a request leaves, and audit records.
+//
+// Loggers are injected; nothing here is global. No record may hold a token, a
+// code, a header, a query string or a body: handlers log the route pattern and
+// words from closed lists.
+package telemetry
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// NewLogger returns a logger that writes to w. level is debug, info, warn or
+// error; format is json or text. Attributes that [With] put into the context
+// are added to every record.
+func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
+	var threshold slog.Level
+	if err := threshold.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("log level %q: want debug, info, warn or error", level)
+	}
+	options := &slog.HandlerOptions{Level: threshold}
+	var handler slog.Handler
+	switch strings.ToLower(format) {
+	case "json":
+		handler = slog.NewJSONHandler(w, options)
+	case "text":
+		handler = slog.NewTextHandler(w, options)
+	default:
+		return nil, fmt.Errorf("log format %q: want json or text", format)
+	}
+	return slog.New(contextHandler{handler}), nil
+}
+
+type contextKey int
+
+const (
+	attrsKey contextKey = iota
+	lineKey
+)
+
+// With returns a context whose attributes every log record under it carries,
+// such as the request id.
+func With(ctx context.Context, attrs ...slog.Attr) context.Context {
+	before, _ := ctx.Value(attrsKey).([]slog.Attr)
+	return context.WithValue(ctx, attrsKey, append(slices.Clone(before), attrs...))
+}
+
+type contextHandler struct{ slog.Handler }
+
+// Handle adds the context's attributes to the record.
+func (h contextHandler) Handle(ctx context.Context, record slog.Record) error {
+	if attrs, ok := ctx.Value(attrsKey).([]slog.Attr); ok {
+		record.AddAttrs(attrs...)
+	}
+	return h.Handler.Handle(ctx, record)
+}
+
+// WithAttrs keeps the wrapping.
+func (h contextHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return contextHandler{h.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup keeps the wrapping.
+func (h contextHandler) WithGroup(name string) slog.Handler {
+	return contextHandler{h.Handler.WithGroup(name)}
+}
+
+// Line gathers what the one access line of a request says, while the request
+// is handled.
+type Line struct {
+	mu    sync.Mutex
+	attrs []slog.Attr
+}
+
+// NewLine returns a context that carries a fresh Line.
+func NewLine(ctx context.Context) (context.Context, *Line) {
+	line := &Line{}
+	return context.WithValue(ctx, lineKey, line), line
+}
+
+// Annotate adds attributes to the access line of the request that ctx belongs
+// to. Outside a request it does nothing.
+func Annotate(ctx context.Context, attrs ...slog.Attr) {
+	if line, ok := ctx.Value(lineKey).(*Line); ok {
+		line.mu.Lock()
+		defer line.mu.Unlock()
+		line.attrs = append(line.attrs, attrs...)
+	}
+}
+
+// Attrs returns what was gathered, later values of a key replacing earlier
+// ones.
+func (l *Line) Attrs() []slog.Attr {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var attrs []slog.Attr
+	for _, attr := range l.attrs {
+		if i := slices.IndexFunc(attrs, func(a slog.Attr) bool { return a.Key == attr.Key }); i >= 0 {
+			attrs[i] = attr
+			continue
+		}
+		attrs = append(attrs, attr)
+	}
+	return attrs
+}
