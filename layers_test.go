@@ -17,11 +17,12 @@ const module = "tecrolabs.dev/oauth-mcp-server/"
 // layers only, never one of its own layer. The reasons are in
 // docs/architecture.md.
 var layers = map[string]int{
-	"internal/secret":    1,
-	"internal/oauth":     1,
-	"internal/egress":    1,
-	"internal/discovery": 1,
-	"internal/telemetry": 1,
+	"internal/secret":     1,
+	"internal/oauth":      1,
+	"internal/egress":     1,
+	"internal/discovery":  1,
+	"internal/strictjson": 1,
+	"internal/telemetry":  1,
 
 	"internal/bearer":   2,
 	"internal/authcode": 2,
