@@ -1,0 +1,207 @@
+package bearer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+)
+
+// check is one step of verification. run returns the sentence that tells the
+// person what is wrong and what to do, or "" when the token passes.
+type check struct {
+	reason Reason
+	run    func(*Verifier, *token) string
+}
+
+// headerChecks look at what a token says about itself. They come before any key
+// is chosen, so that no token chooses how it is verified.
+var headerChecks = []check{
+	{WrongAlgorithm, (*Verifier).checkAlgorithm},
+	{CriticalHeader, (*Verifier).checkCritical},
+	{WrongType, (*Verifier).checkType},
+}
+
+// signerChecks come when the token's issuer is known and its keys are about to
+// be tried: now its own algorithms count, not every issuer's.
+var signerChecks = []check{
+	{WrongAlgorithm, (*Verifier).checkAlgorithm},
+}
+
+// claimChecks look at the claims of a token whose signature was verified. The
+// first that fails is the reason: what a token is, before whom it is for, before
+// when it is valid.
+var claimChecks = []check{
+	{WrongIssuer, (*Verifier).checkIssuer},
+	{IDToken, (*Verifier).checkIDToken},
+	{SenderConstrained, (*Verifier).checkSenderConstraint},
+	{WrongAudience, (*Verifier).checkAudience},
+	{NoExpiry, (*Verifier).checkHasExpiry},
+	{Expired, (*Verifier).checkExpiry},
+	{NotYetValid, (*Verifier).checkNotBefore},
+	{IssuedInFuture, (*Verifier).checkIssuedAt},
+	{NoSubject, (*Verifier).checkSubject},
+}
+
+// pass runs checks in their order. The error is a [*oauth.Refusal].
+func (v *Verifier) pass(checks []check, t *token) error {
+	for _, c := range checks {
+		if sentence := c.run(v, t); sentence != "" {
+			return c.reason.refuse(sentence, nil)
+		}
+	}
+	return nil
+}
+
+// checkAlgorithm takes only algorithms that some issuer is configured for (RFC
+// 8725 section 3.1); the token's own issuer is asked when it is known.
+// Algorithms without a signature or with a shared secret cannot be configured.
+func (v *Verifier) checkAlgorithm(t *token) string {
+	for _, i := range v.issuers {
+		if slices.Contains(i.algorithms, t.algorithm) && (t.signer == nil || t.signer == i) {
+			return ""
+		}
+	}
+	accepted := v.issuers[0].algorithms
+	if t.signer != nil {
+		accepted = t.signer.algorithms
+	}
+	return fmt.Sprintf("The token is signed with the algorithm %s; this server accepts %s from its issuer. Change the API's signing algorithm at the identity provider.",
+		echo(t.algorithm), echoList(accepted))
+}
+
+// checkCritical refuses every extension that must be understood: this server
+// understands none (RFC 7515 section 4.1.11), b64 (RFC 7797) included.
+func (v *Verifier) checkCritical(t *token) string {
+	_, crit := t.header.Get("crit")
+	_, b64 := t.header.Get("b64")
+	if crit || b64 {
+		return "The token's header demands an extension (crit, b64) that this server does not have; ask the identity provider for a plain JWT."
+	}
+	return ""
+}
+
+// checkType accepts what access tokens are declared as: nothing, JWT (the
+// default profile of Auth0 and many others) or at+jwt (RFC 9068 section 2.1).
+// Everything else belongs to another profile: ID-JAG, logout, security event,
+// DPoP proof (RFC 8725 section 3.11). Media types are case-insensitive and may
+// leave out application/ (RFC 7515 section 4.1.9).
+func (v *Verifier) checkType(t *token) string {
+	if _, present := t.header.Get("typ"); !present {
+		return ""
+	}
+	declared, _ := t.header.Text("typ")
+	name := strings.ToLower(declared)
+	switch strings.TrimPrefix(name, "application/") {
+	case "jwt", "at+jwt":
+		return ""
+	}
+	return "The token is of the type " + echo(declared) + ", which is not an access token; send the access_token of the token response."
+}
+
+// checkIssuer compares again after the signature: until then the issuer was only
+// a hint for choosing keys (RFC 8725 section 3.8).
+func (v *Verifier) checkIssuer(t *token) string {
+	if t.keys != nil && t.issuer != "" && t.issuer == t.keys.issuer {
+		return ""
+	}
+	return v.wrongIssuer(t.issuer)
+}
+
+func (v *Verifier) wrongIssuer(got string) string {
+	var accepted []string
+	hint := "Sign in at the authorization server that this server's metadata names."
+	for _, i := range v.issuers {
+		name := i.name()
+		accepted = append(accepted, name)
+		if got != name && sameButSlash(got, name) {
+			hint = "They differ only by a trailing slash: set JWT_ISSUER to the token's issuer."
+		}
+	}
+	return fmt.Sprintf("The token's issuer is %s; this server accepts %s. %s", echo(got), echoList(accepted), hint)
+}
+
+// checkIDToken refuses ID tokens by positive evidence: claims that only they
+// have (OpenID Connect Core sections 2 and 3.3.2.11), or a client as the only
+// audience.
+func (v *Verifier) checkIDToken(t *token) string {
+	const sentence = "This is an ID token; send the access_token of the token response instead."
+	for _, name := range []string{"nonce", "at_hash", "c_hash"} {
+		if _, present := t.members.Get(name); present {
+			return sentence
+		}
+	}
+	if len(t.claims.audience) == 1 {
+		only := t.claims.audience[0]
+		if only != "" && (only == t.claims.clientID || only == t.claims.azp) && !v.accepts(only) {
+			return sentence
+		}
+	}
+	return ""
+}
+
+// checkSenderConstraint refuses a token that is bound to a key: taking it
+// without a proof would undo the binding (RFC 9449 section 7.2, RFC 8705 section 3).
+func (v *Verifier) checkSenderConstraint(t *token) string {
+	if _, present := t.members.Get("cnf"); present {
+		return "The token is bound to a key (cnf), and this server takes plain bearer tokens only; ask for one without DPoP or mutual TLS."
+	}
+	return ""
+}
+
+// checkAudience wants one of the configured audiences (RFC 9068 section 4). It
+// tells which arrived: it is the commonest question of all.
+func (v *Verifier) checkAudience(t *token) string {
+	if slices.ContainsFunc(t.claims.audience, v.accepts) {
+		return ""
+	}
+	const fix = "Send the resource parameter, or set a default audience at the identity provider."
+	if len(t.claims.audience) == 0 {
+		return fmt.Sprintf("The token names no audience; this server accepts %s. %s", echoList(v.audiences), fix)
+	}
+	return fmt.Sprintf("The token is for %s; this server accepts %s. %s",
+		echoList(t.claims.audience), echoList(v.audiences), fix)
+}
+
+func (v *Verifier) accepts(audience string) bool {
+	return slices.ContainsFunc(v.audiences, func(ours string) bool { return oauth.SameResource(audience, ours) })
+}
+
+func (v *Verifier) checkHasExpiry(t *token) string {
+	if t.claims.expiry.IsZero() {
+		return "The token has no expiry (exp); this server accepts only tokens that expire."
+	}
+	return ""
+}
+
+// checkExpiry: "on or after" exp a token is not accepted (RFC 7519 section
+// 4.1.4).
+func (v *Verifier) checkExpiry(t *token) string {
+	if t.now.Before(t.claims.expiry.Add(v.leeway)) {
+		return ""
+	}
+	return "The token expired at " + t.claims.expiry.Format(time.RFC3339) + "; refresh it or sign in again."
+}
+
+func (v *Verifier) checkNotBefore(t *token) string {
+	if !t.now.Add(v.leeway).Before(t.claims.notBefore) {
+		return ""
+	}
+	return "The token is not valid before " + t.claims.notBefore.Format(time.RFC3339) + "; wait, or compare the clocks of this server and the identity provider."
+}
+
+func (v *Verifier) checkIssuedAt(t *token) string {
+	if !t.now.Add(v.leeway).Before(t.claims.issuedAt) {
+		return ""
+	}
+	return "The token was issued in the future, at " + t.claims.issuedAt.Format(time.RFC3339) + "; compare the clocks of this server and the identity provider."
+}
+
+func (v *Verifier) checkSubject(t *token) string {
+	if t.claims.subject == "" {
+		return "The token names nobody (sub); this server needs to know who calls."
+	}
+	return ""
+}

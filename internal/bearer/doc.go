@@ -1,0 +1,27 @@
+// Package bearer verifies OAuth 2.0 access tokens that arrive as bearer tokens
+// (RFC 6750) and are JWTs (RFC 9068, RFC 7519) signed by a known issuer.
+//
+// It owns three things: where a token may stand in a request ([FromRequest]),
+// what makes a token acceptable ([Verifier.Verify]), and the issuers' signing
+// keys with a fetch policy of their own ([Verifier.Run]). Start with checks.go:
+// verification is an ordered table of small checks, each with its own [Reason].
+//
+// What it defends against, and where:
+//
+//   - a token in a place that gets logged or cached: request.go
+//   - two parsers that read one token differently (repeated and case-folded
+//     members, lax base64url, several credentials): token.go, request.go
+//   - a token that chooses its own key or algorithm (none, HS256 with the public
+//     key, jku, x5u, jwk, x5c, crit): token.go, checks.go, keyset.go
+//   - one issuer that speaks for another: keys never leave their issuer
+//   - tokens meant for somebody else, ID tokens, tokens bound to a key: checks.go
+//   - identity providers that are down, rotate keys or publish odd ones, and
+//     attackers who turn forged key ids into traffic to them: issuer.go, run.go
+//
+// A problem of the identity provider is a 503 and never blamed on the token: a
+// 401 would make every client sign in again.
+//
+// What it does not do: it asks no issuer whether a token was revoked, keeps no
+// verified tokens, takes no sender-constrained tokens (a token with "cnf" is
+// refused, RFC 9449 section 7.2), and writes no HTTP answer.
+package bearer

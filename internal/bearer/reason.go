@@ -1,0 +1,133 @@
+package bearer
+
+import (
+	"strings"
+	"time"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+)
+
+// Reason says which check turned a request down. It is a closed list, so that
+// logs, metric labels and tests share it; see [Reasons].
+type Reason string
+
+// Reasons of a request whose credentials cannot be read.
+const (
+	NoToken         Reason = "no_token"         // no credentials at all
+	OtherScheme     Reason = "other_scheme"     // Basic, DPoP, ...
+	MalformedHeader Reason = "malformed_header" // not "Bearer <b64token>"
+	SeveralTokens   Reason = "several_tokens"   // more than one Authorization header
+	TokenInQuery    Reason = "token_in_query"
+	TokenInForm     Reason = "token_in_form"
+)
+
+// Reasons of a token that is not a JWT this server can read.
+const (
+	TooLarge        Reason = "token_too_large"
+	EncryptedToken  Reason = "encrypted_token"
+	OpaqueToken     Reason = "opaque_token"
+	MalformedToken  Reason = "malformed_token"
+	AmbiguousMember Reason = "ambiguous_member" // a JSON member twice, or again in other letters
+)
+
+// Reasons of a token that was read and is not acceptable.
+const (
+	WrongAlgorithm    Reason = "wrong_algorithm"
+	CriticalHeader    Reason = "critical_header"
+	WrongType         Reason = "wrong_type"
+	WrongIssuer       Reason = "wrong_issuer"
+	UnknownKey        Reason = "unknown_key"
+	BadSignature      Reason = "bad_signature"
+	InvalidClaim      Reason = "invalid_claim" // a claim of the wrong JSON type or range
+	IDToken           Reason = "id_token"
+	SenderConstrained Reason = "sender_constrained"
+	WrongAudience     Reason = "wrong_audience"
+	NoExpiry          Reason = "no_expiry"
+	Expired           Reason = "expired"
+	NotYetValid       Reason = "not_yet_valid"
+	IssuedInFuture    Reason = "issued_in_future"
+	NoSubject         Reason = "no_subject"
+	InsufficientScope Reason = "insufficient_scope"
+)
+
+// KeysUnavailable is the one reason that is nobody's token's fault: the
+// issuer's keys cannot be had (503).
+const KeysUnavailable Reason = "keys_unavailable"
+
+// Reasons returns every Reason, for metrics and for the test that wants each to
+// be produced.
+func Reasons() []Reason {
+	return []Reason{
+		NoToken, OtherScheme, MalformedHeader, SeveralTokens, TokenInQuery, TokenInForm,
+		TooLarge, EncryptedToken, OpaqueToken, MalformedToken, AmbiguousMember,
+		WrongAlgorithm, CriticalHeader, WrongType, WrongIssuer, UnknownKey, BadSignature,
+		InvalidClaim, IDToken, SenderConstrained, WrongAudience, NoExpiry, Expired,
+		NotYetValid, IssuedInFuture, NoSubject, InsufficientScope, KeysUnavailable,
+	}
+}
+
+// refuse turns a token down with one sentence for the person. The sentence is
+// ours; values of the token come into it through [echo] only.
+func (r Reason) refuse(sentence string, cause error) *oauth.Refusal {
+	return oauth.InvalidToken(string(r), oauth.SafeText(sentence), cause)
+}
+
+// badRequest refuses a request that does not present its token as RFC 6750
+// wants it (section 3.1, invalid_request).
+func (r Reason) badRequest(sentence string) *oauth.Refusal {
+	return oauth.BadRequest(string(r), sentence)
+}
+
+// unavailable refuses a request because the issuer's keys cannot be had.
+// Retry-After counts whole seconds, so the wait is rounded up.
+func unavailable(wait time.Duration, cause error) *oauth.Refusal {
+	wait = max((wait + time.Second - 1).Truncate(time.Second), time.Second)
+	refusal := oauth.Unavailable("The identity provider's signing keys cannot be loaded at the moment. The token was not refused; try again shortly.", wait, cause)
+	refusal.Reason = string(KeysUnavailable)
+	return refusal
+}
+
+// forbidden refuses a good token without the scopes that every request needs.
+func forbidden(need, granted oauth.Scopes) *oauth.Refusal {
+	refusal := oauth.InsufficientScope(need, granted)
+	refusal.Reason = string(InsufficientScope)
+	return refusal
+}
+
+// Bounds of what a sentence repeats of a token.
+const (
+	maxEcho     = 80 // bytes of one value
+	maxEchoList = 3  // values of one list
+)
+
+// echo makes a value of a token or of the configuration fit for a sentence in a
+// header: short, of the characters RFC 6749 section 5.2 allows, and without "=",
+// because clients look for scope= and error= with regular expressions.
+func echo(value string) string {
+	if value == "" {
+		return "(empty)"
+	}
+	if len(value) > maxEcho {
+		value = value[:maxEcho] + "..."
+	}
+	return strings.ReplaceAll(oauth.SafeText(value), "=", "?")
+}
+
+// echoList is echo for a list: "a, b and 4 more".
+func echoList(values []string) string {
+	shown := make([]string, 0, maxEchoList)
+	for _, value := range values[:min(len(values), maxEchoList)] {
+		shown = append(shown, echo(value))
+	}
+	text := strings.Join(shown, ", ")
+	if len(values) > maxEchoList {
+		text += ", ..."
+	}
+	return text
+}
+
+// sameButSlash reports whether two issuers differ by nothing but a trailing
+// slash: the commonest misconfiguration there is.
+func sameButSlash(a, b string) bool {
+	return strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/")
+}
