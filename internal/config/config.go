@@ -1,0 +1,112 @@
+package config
+
+import (
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+	"tecrolabs.dev/oauth-mcp-server/internal/secret"
+)
+
+// Paths of the endpoints that are protected resources, relative to SERVER_URL.
+const (
+	PathMCP = "/mcp"
+	PathSSE = "/mcp/sse"
+)
+
+// Config is the whole configuration, typed. Use [Load] or, where no operator is
+// involved, [Default]. The zero Config does not pass [Config.Validate].
+//
+// The tags are the manual: env is the variable's name (the flag is the same in
+// kebab case), default its text form, derived says what a default that is not a
+// constant is made of, values lists the only accepted words.
+type Config struct {
+	ServerURL             string `env:"SERVER_URL" group:"Server" placeholder:"URL" default:"http://localhost:8000" help:"Public URL of this server: scheme, host and port, no path. Every absolute URL derives from it, never from request headers. Production rules apply unless its host is loopback."`
+	ListenAddr            string `env:"LISTEN_ADDR" group:"Server" placeholder:"HOST:PORT" default:"127.0.0.1:8000" help:"Address to listen on. The container image sets 0.0.0.0:8000."`
+	TLSCertFile           string `env:"TLS_CERT_FILE" group:"Server" placeholder:"PATH" help:"PEM certificate chain, for serving TLS without a proxy. Needs TLS_KEY_FILE."`
+	TLSKeyFile            string `env:"TLS_KEY_FILE" group:"Server" placeholder:"PATH" help:"PEM private key of TLS_CERT_FILE."`
+	ResourceName          string `env:"RESOURCE_NAME" group:"Server" placeholder:"TEXT" help:"Name of this server for people, published as resource_name (RFC 9728)."`
+	ResourceDocumentation string `env:"RESOURCE_DOCUMENTATION" group:"Server" placeholder:"URL" help:"Page for developers of clients, published as resource_documentation (RFC 9728)."`
+
+	AuthorizationServers []string      `env:"AUTHORIZATION_SERVERS" group:"Tokens" placeholder:"URL,..." default:"https://tecro-api.tecrolabs.dev/ares" help:"Issuer URLs of the authorization servers that clients are sent to. Order matters: clients take the first."`
+	JWTIssuer            string        `env:"JWT_ISSUER" group:"Tokens" placeholder:"URL" derived:"issuer of the authorization server's metadata" help:"Issuer that tokens must name, compared byte for byte (Auth0's ends with a slash). Set it where a broker's tokens are signed by another provider."`
+	JWKSURL              string        `env:"JWKS_URL" group:"Tokens" placeholder:"URL" derived:"jwks_uri of the issuer's metadata" help:"Key set that token signatures are checked with."`
+	JWTAudience          []string      `env:"JWT_AUDIENCE" group:"Tokens" placeholder:"AUD,..." derived:"SERVER_URL, SERVER_URL/mcp, SERVER_URL/mcp/sse" help:"Accepted audiences: a token must name one of them exactly. The check cannot be turned off."`
+	JWTLeeway            time.Duration `env:"JWT_LEEWAY" group:"Tokens" placeholder:"DURATION" default:"30s" help:"Clock difference tolerated in token times, at most 60s."`
+	ScopesSupported      oauth.Scopes  `env:"SCOPES_SUPPORTED" group:"Tokens" placeholder:"SCOPE,..." default:"openid profile email offline_access" help:"Scopes published in the metadata and asked for in challenges."`
+	RequiredScopes       oauth.Scopes  `env:"REQUIRED_SCOPES" group:"Tokens" placeholder:"SCOPE,..." help:"Scopes that every request's token must have."`
+
+	OAuthClientID     string       `env:"OAUTH_CLIENT_ID" group:"Sign-in" placeholder:"ID" help:"Client of the browser sign-in at /auth/start. Without it /auth/* answers 503."`
+	OAuthClientSecret secret.Value `env:"OAUTH_CLIENT_SECRET" group:"Sign-in" placeholder:"SECRET" help:"Secret of OAUTH_CLIENT_ID. Leave it out for a public client."`
+	OAuthAudience     string       `env:"OAUTH_AUDIENCE" group:"Sign-in" placeholder:"AUD" help:"Value of the audience parameter that Auth0 wants in an authorization request."`
+	SessionKey        secret.Value `env:"SESSION_KEY" group:"Sign-in" placeholder:"SECRET" derived:"generated at each start" help:"Key that seals the sign-in cookie, at least 32 characters, the same on every replica. Make one with: openssl rand -base64 32."`
+
+	OtusURL   string `env:"OTUS_URL" group:"Tools" placeholder:"URL" default:"https://tecro-api.tecrolabs.dev/otus" help:"Base URL of the Otus API. The caller's token goes to this origin only."`
+	ToolsFile string `env:"TOOLS_FILE" group:"Tools" placeholder:"PATH" derived:"built-in catalogue (otus_teams)" help:"Catalogue of declared tools, instead of the built-in one."`
+
+	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" group:"Network" placeholder:"CIDR,..." help:"Networks of the reverse proxies that end TLS in front of this server. Only their X-Forwarded-* headers are read."`
+	AllowedHosts   []string       `env:"ALLOWED_HOSTS" group:"Network" placeholder:"HOST,..." help:"Further Host header values to accept. The host of SERVER_URL always is, and loopback names are in development. Without a port, an entry stands for every port."`
+	AllowedOrigins []string       `env:"ALLOWED_ORIGINS" group:"Network" placeholder:"ORIGIN,..." derived:"loopback origins in development, none in production" help:"Browser origins that may call this server, such as https://claude.ai."`
+	EgressAllow    []netip.Prefix `env:"EGRESS_ALLOW" group:"Network" placeholder:"CIDR,..." help:"Private networks that outgoing connections may reach. Public addresses always may, loopback ones in development only."`
+
+	LogLevel        string        `env:"LOG_LEVEL" group:"Operation" placeholder:"LEVEL" default:"info" values:"debug info warn error" help:"Least level that is logged: debug, info, warn or error."`
+	LogFormat       string        `env:"LOG_FORMAT" group:"Operation" placeholder:"FORMAT" default:"json" values:"json text" help:"Form of the log lines on stderr: json or text."`
+	SSEMaxAge       time.Duration `env:"SSE_MAX_AGE" group:"Operation" placeholder:"DURATION" default:"1h" help:"Longest life of one SSE stream, from 1s to 24h. Clients connect again."`
+	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" group:"Operation" placeholder:"DURATION" default:"20s" help:"How long requests may go on after SIGTERM, from 1s to 10m."`
+	ClusterURL      secret.Value  `env:"CLUSTER_URL" group:"Operation" placeholder:"URL" derived:"one replica, in memory" help:"Reserved for state that replicas share. This build refuses it."`
+}
+
+// Production reports whether production rules apply: always, unless the host of
+// SERVER_URL is loopback. A SERVER_URL that cannot be read counts as production.
+func (c Config) Production() bool {
+	u, err := url.Parse(c.ServerURL)
+	return err != nil || !isLoopbackHost(u.Hostname())
+}
+
+// isLoopbackHost knows the three spellings that never leave the machine.
+// Anything cleverer ("127.1", "localhost.") counts as production.
+func isLoopbackHost(host string) bool {
+	return host == "localhost" || host == "127.0.0.1" || host == "::1"
+}
+
+// Endpoint returns the absolute URL of path, which begins with "/".
+func (c Config) Endpoint(path string) string { return c.ServerURL + path }
+
+// Audiences returns the audiences a token may name: JWT_AUDIENCE, else this
+// server and its endpoints. It is never empty for a valid Config.
+func (c Config) Audiences() []string {
+	if len(c.JWTAudience) > 0 {
+		return slices.Clone(c.JWTAudience)
+	}
+	if c.ServerURL == "" {
+		return nil
+	}
+	return []string{c.ServerURL, c.Endpoint(PathMCP), c.Endpoint(PathSSE)}
+}
+
+// Hosts returns the Host header values to accept, in lower case: the name of
+// SERVER_URL, then ALLOWED_HOSTS, then loopback names in development. An entry
+// without a port stands for every port, because a published container port or a
+// proxy changes it, and DNS rebinding is about names. IPv6 addresses are in
+// brackets.
+func (c Config) Hosts() []string {
+	var hosts []string
+	add := func(more ...string) {
+		for _, host := range more {
+			if host = strings.ToLower(host); host != "" && !slices.Contains(hosts, host) {
+				hosts = append(hosts, host)
+			}
+		}
+	}
+	if u, err := url.Parse(c.ServerURL); err == nil {
+		add(strings.TrimSuffix(u.Host, ":"+u.Port()))
+	}
+	add(c.AllowedHosts...)
+	if !c.Production() {
+		add("localhost", "127.0.0.1", "[::1]")
+	}
+	return hosts
+}

@@ -1,0 +1,268 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/secret"
+)
+
+// Bounds of single settings.
+const (
+	maxLeeway          = 60 * time.Second
+	maxSSEAge          = 24 * time.Hour
+	maxShutdownTimeout = 10 * time.Minute
+	minSessionKey      = 32 // characters
+	maxName            = 200
+)
+
+// Validate returns every [Problem] of the configuration, joined, or nil. It
+// does no I/O and changes nothing.
+func (c Config) Validate() error {
+	v := validator{config: c}
+	v.serverURL()
+	v.listen()
+	v.transport()
+	v.published()
+	v.tokens()
+	v.signIn()
+	v.tools()
+	v.network()
+	v.operation()
+	return errors.Join(v.problems...)
+}
+
+// advice returns what is allowed and may not be meant.
+func (c Config) advice() []Warning {
+	var warnings []Warning
+	warn := func(name, text string) { warnings = append(warnings, Warning{Name: name, Text: text}) }
+	production := c.Production()
+	if host, _, ok := splitListen(c.ListenAddr); ok && !production && !isLoopbackHost(host) {
+		warn("LISTEN_ADDR", "accepts connections from other machines while SERVER_URL is loopback, so development rules apply")
+	}
+	if production && c.OAuthClientID != "" && !c.SessionKey.IsSet() {
+		warn("SESSION_KEY", "is generated at each start: a sign-in under way does not survive a restart, nor reach another replica")
+	}
+	if c.OAuthClientID == "" && c.OAuthAudience != "" {
+		warn("OAUTH_AUDIENCE", "does nothing without OAUTH_CLIENT_ID")
+	}
+	if missing := c.ScopesSupported.Missing(c.RequiredScopes); len(missing) > 0 {
+		warn("REQUIRED_SCOPES", "asks for "+quoted(missing.String())+", which SCOPES_SUPPORTED does not list, so clients will not request it")
+	}
+	if !production && strings.HasPrefix(c.OtusURL, "http://") && checkURL(c.OtusURL, httpsOrLoopback) != nil {
+		warn("OTUS_URL", "is plain http: callers' tokens cross the network unencrypted; production refuses this")
+	}
+	return warnings
+}
+
+// validator gathers the problems of one Config.
+type validator struct {
+	config   Config
+	known    bool // SERVER_URL is well formed, so it is known which rules apply
+	problems []error
+}
+
+func (v *validator) problem(name, shape, fix string) {
+	v.problems = append(v.problems, &Problem{Name: name, Shape: shape, Fix: fix})
+}
+
+// production reports whether production rules are to be checked. With a broken
+// SERVER_URL nobody knows, and what is refused anyway needs no further guesses.
+func (v *validator) production() bool { return v.known && v.config.Production() }
+
+// rule returns how strict URLs of identity providers are.
+func (v *validator) rule() urlRule {
+	if v.production() {
+		return httpsOnly
+	}
+	return httpsOrLoopback // RFC 8414 section 6, RFC 9728 section 7.1
+}
+
+func (v *validator) serverURL() {
+	const name = "SERVER_URL"
+	raw := v.config.ServerURL
+	if raw == "" {
+		v.problem(name, "empty", "set the public URL, such as https://mcp.example.com")
+		return
+	}
+	if fix := checkOrigin(raw); fix != "" {
+		v.problem(name, urlShape(raw), fix)
+		return
+	}
+	v.known = true
+	switch {
+	case v.config.Production() && !strings.HasPrefix(raw, "https://"):
+		v.problem(name, urlShape(raw)+", not loopback and not https", "use https: bearer tokens must not cross a network in the clear (RFC 6750 section 5.3)")
+	case v.config.TLSCertFile != "" && !strings.HasPrefix(raw, "https://"):
+		v.problem(name, urlShape(raw)+" while TLS_CERT_FILE is set", "begin it with https://, or unset TLS_CERT_FILE and TLS_KEY_FILE")
+	}
+}
+
+func (v *validator) listen() {
+	if _, _, ok := splitListen(v.config.ListenAddr); !ok {
+		v.problem("LISTEN_ADDR", quoted(v.config.ListenAddr), "use HOST:PORT with an IP address or localhost and a port up to 65535, such as 127.0.0.1:8000")
+	}
+}
+
+// transport holds the rule that a token never travels in the clear: production
+// has TLS of its own or a declared proxy that ends it (RFC 9700 section 4.13).
+func (v *validator) transport() {
+	c := v.config
+	switch {
+	case c.TLSCertFile != "" && c.TLSKeyFile == "":
+		v.problem("TLS_KEY_FILE", "empty while TLS_CERT_FILE is set", "set both or none")
+	case c.TLSCertFile == "" && c.TLSKeyFile != "":
+		v.problem("TLS_CERT_FILE", "empty while TLS_KEY_FILE is set", "set both or none")
+	case v.production() && c.TLSCertFile == "" && len(c.TrustedProxies) == 0:
+		v.problem("TRUSTED_PROXIES", "empty, and so is TLS_CERT_FILE",
+			"production needs TLS: set TLS_CERT_FILE and TLS_KEY_FILE, or list the networks of the proxy that ends TLS")
+	}
+}
+
+// published checks the free members of the protected-resource metadata.
+func (v *validator) published() {
+	c := v.config
+	if len(c.ResourceName) > maxName || strings.ContainsFunc(c.ResourceName, isControl) {
+		v.problem("RESOURCE_NAME", length(c.ResourceName), fmt.Sprintf("use at most %d bytes without control characters", maxName))
+	}
+	if c.ResourceDocumentation != "" {
+		if err := checkURL(c.ResourceDocumentation, v.rule()|queryAllowed); err != nil {
+			v.problem("RESOURCE_DOCUMENTATION", urlShape(c.ResourceDocumentation), err.Error())
+		}
+	}
+}
+
+func (v *validator) tokens() {
+	c := v.config
+	if len(c.AuthorizationServers) == 0 {
+		v.problem("AUTHORIZATION_SERVERS", "empty", "name the issuer URL of at least one authorization server")
+	}
+	for _, issuer := range c.AuthorizationServers {
+		v.url("AUTHORIZATION_SERVERS", issuer, v.rule())
+	}
+	v.url("JWT_ISSUER", c.JWTIssuer, v.rule())
+	v.url("JWKS_URL", c.JWKSURL, v.rule()|queryAllowed)
+	for _, audience := range c.JWTAudience {
+		if audience == "" || strings.Contains(audience, "*") || strings.ContainsFunc(audience, isControl) {
+			v.problem("JWT_AUDIENCE", "entry "+quoted(audience), "write each audience out: they are compared exactly, and there is no wildcard")
+		}
+	}
+	if c.JWTLeeway < 0 || c.JWTLeeway > maxLeeway {
+		v.problem("JWT_LEEWAY", c.JWTLeeway.String(), "use 0s to 60s; a larger difference is a clock to repair")
+	}
+	if err := c.ScopesSupported.Validate(); err != nil {
+		v.problem("SCOPES_SUPPORTED", err.Error(), "use the characters of RFC 6749 section 3.3")
+	}
+	if err := c.RequiredScopes.Validate(); err != nil {
+		v.problem("REQUIRED_SCOPES", err.Error(), "use the characters of RFC 6749 section 3.3")
+	}
+}
+
+func (v *validator) signIn() {
+	c := v.config
+	for _, text := range []struct{ name, value string }{
+		{"OAUTH_CLIENT_ID", c.OAuthClientID}, {"OAUTH_AUDIENCE", c.OAuthAudience},
+	} {
+		if strings.ContainsFunc(text.value, isControl) {
+			v.problem(text.name, length(text.value)+" with control characters", "remove them")
+		}
+	}
+	if c.OAuthClientID == "" && c.OAuthClientSecret.IsSet() {
+		v.problem("OAUTH_CLIENT_ID", "empty while OAUTH_CLIENT_SECRET is set", "set the client's ID, or unset the secret")
+	}
+	if c.SessionKey.IsSet() && characters(c.SessionKey) < minSessionKey {
+		v.problem("SESSION_KEY", fmt.Sprintf("secret of %d characters", characters(c.SessionKey)),
+			"use at least 32 random characters (openssl rand -base64 32), or unset it to have one generated")
+	}
+}
+
+// characters counts without letting the secret out.
+func characters(value secret.Value) int { return len([]rune(value.Reveal())) }
+
+func (v *validator) tools() {
+	if v.config.OtusURL == "" {
+		v.problem("OTUS_URL", "empty", "set the base URL of the API")
+		return
+	}
+	rule := anyHTTP
+	if v.production() {
+		rule = httpsOnly
+	}
+	v.url("OTUS_URL", v.config.OtusURL, rule)
+}
+
+// url reports raw when it is set and breaks rule.
+func (v *validator) url(name, raw string, rule urlRule) {
+	if raw == "" {
+		return
+	}
+	if err := checkURL(raw, rule); err != nil {
+		v.problem(name, urlShape(raw), err.Error())
+	}
+}
+
+func (v *validator) network() {
+	c := v.config
+	for _, prefix := range c.TrustedProxies {
+		if !prefix.IsValid() || prefix.Bits() == 0 {
+			v.problem("TRUSTED_PROXIES", "entry "+quoted(prefix.String())+", which is everybody", "list only the networks of your own proxies")
+		}
+	}
+	for _, prefix := range c.EgressAllow {
+		switch {
+		case !prefix.IsValid():
+			v.problem("EGRESS_ALLOW", "an invalid range", "use CIDR ranges, such as 10.0.0.0/8")
+		case v.production() && reachesMetadata(prefix):
+			v.problem("EGRESS_ALLOW", "entry "+quoted(prefix.String())+", which holds the cloud metadata address", "list only the networks of the API and the identity provider")
+		}
+	}
+	for _, host := range c.AllowedHosts {
+		if !validHost(host) {
+			v.problem("ALLOWED_HOSTS", "entry "+quoted(host), "use host names or addresses, with or without a port, without scheme, path and wildcard")
+		}
+	}
+	for _, origin := range c.AllowedOrigins {
+		if fix := checkBrowserOrigin(origin, v.production()); fix != "" {
+			v.problem("ALLOWED_ORIGINS", "entry "+quoted(origin), fix)
+		}
+	}
+}
+
+// metadataAddresses are where clouds hand out credentials to whoever asks from
+// the inside.
+var metadataAddresses = []netip.Addr{
+	netip.MustParseAddr("169.254.169.254"),
+	netip.MustParseAddr("fd00:ec2::254"),
+}
+
+func reachesMetadata(prefix netip.Prefix) bool {
+	for _, addr := range metadataAddresses {
+		if prefix.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+func (v *validator) operation() {
+	c := v.config
+	for _, field := range Fields() {
+		word, ok := c.pointer(field).(*string)
+		if ok && len(field.Values) > 0 && !slices.Contains(field.Values, *word) {
+			v.problem(field.Name, quoted(*word), "use "+alternatives(field.Values))
+		}
+	}
+	if c.SSEMaxAge < time.Second || c.SSEMaxAge > maxSSEAge {
+		v.problem("SSE_MAX_AGE", c.SSEMaxAge.String(), "use 1s to 24h")
+	}
+	if c.ShutdownTimeout < time.Second || c.ShutdownTimeout > maxShutdownTimeout {
+		v.problem("SHUTDOWN_TIMEOUT", c.ShutdownTimeout.String(), "use 1s to 10m")
+	}
+	if c.ClusterURL.IsSet() {
+		v.problem("CLUSTER_URL", "set", "unset it: this build runs one replica, with its state in memory")
+	}
+}
