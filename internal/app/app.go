@@ -1,0 +1,278 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/authcode"
+	"tecrolabs.dev/oauth-mcp-server/internal/bearer"
+	"tecrolabs.dev/oauth-mcp-server/internal/config"
+	"tecrolabs.dev/oauth-mcp-server/internal/discovery"
+	"tecrolabs.dev/oauth-mcp-server/internal/edge"
+	"tecrolabs.dev/oauth-mcp-server/internal/egress"
+	"tecrolabs.dev/oauth-mcp-server/internal/mcp"
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+)
+
+// Name is how the server introduces itself.
+const Name = "oauth-mcp-server"
+
+// Options is what an [App] is made of.
+type Options struct {
+	Config  config.Config
+	Logger  *slog.Logger
+	Version string
+	// Listener takes the connections; nil means one at Config.ListenAddr.
+	Listener net.Listener
+}
+
+// App is the wired server. Use [New], then [App.Run].
+type App struct {
+	cfg       config.Config
+	logger    *slog.Logger
+	version   string
+	listener  net.Listener
+	tls       *tls.Config
+	handler   http.Handler
+	verifier  *bearer.Verifier
+	servers   []*discovery.Source
+	mcp       *mcp.Server
+	tools     *liveTools
+	draining  atomic.Bool
+	idpClient *http.Transport
+}
+
+// New wires a server for a valid configuration. It opens the listener, reads
+// the files the configuration names and talks to nobody; [App.Run] does.
+func New(opts Options) (*App, error) {
+	cfg := opts.Config
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	a := &App{cfg: cfg, logger: opts.Logger, version: opts.Version}
+	policy := egress.Policy{AllowLoopback: !cfg.Production(), Allow: cfg.EgressAllow}
+	a.idpClient = egress.NewTransport(policy, nil)
+	fetcher := discovery.NewFetcher(a.idpClient)
+	for _, issuer := range cfg.AuthorizationServers {
+		a.servers = append(a.servers, discovery.NewSource(fetcher, issuer, nil))
+	}
+	var err error
+	if a.verifier, err = newVerifier(cfg, a.servers, fetcher, opts.Logger); err != nil {
+		return nil, err
+	}
+	if a.tools, err = newLiveTools(cfg, policy, opts.Logger); err != nil {
+		return nil, err
+	}
+	if a.mcp, err = mcp.New(mcp.Config{
+		Tools:        a.tools,
+		Info:         mcp.Info{Name: Name, Title: cfg.ResourceName, Version: opts.Version},
+		Logger:       opts.Logger,
+		MessagePath:  edge.PathSSE,
+		MaxStreamAge: cfg.SSEMaxAge,
+	}); err != nil {
+		return nil, err
+	}
+	if a.handler, err = a.newEdge(); err != nil {
+		return nil, err
+	}
+	if a.tls, err = loadTLS(cfg); err != nil {
+		return nil, err
+	}
+	if a.listener = opts.Listener; a.listener == nil {
+		if a.listener, err = new(net.ListenConfig).Listen(context.Background(), "tcp", cfg.ListenAddr); err != nil {
+			return nil, fmt.Errorf("LISTEN_ADDR: %w", err)
+		}
+	}
+	return a, nil
+}
+
+// newVerifier reads from the configuration whose tokens are accepted: of
+// JWT_ISSUER where a broker's tokens are signed by somebody else, of the
+// authorization servers themselves otherwise.
+func newVerifier(cfg config.Config, servers []*discovery.Source, fetcher *discovery.Fetcher, logger *slog.Logger) (*bearer.Verifier, error) {
+	var issuers []bearer.IssuerConfig
+	switch {
+	case cfg.JWTIssuer != "" && cfg.JWKSURL != "":
+		issuers = []bearer.IssuerConfig{{Issuer: cfg.JWTIssuer, JWKSURL: cfg.JWKSURL}}
+	case cfg.JWTIssuer != "":
+		issuers = []bearer.IssuerConfig{{Issuer: cfg.JWTIssuer, Source: discovery.NewSource(fetcher, cfg.JWTIssuer, nil)}}
+	case cfg.JWKSURL != "":
+		issuers = []bearer.IssuerConfig{{JWKSURL: cfg.JWKSURL, Source: servers[0]}}
+	default:
+		for _, server := range servers {
+			issuers = append(issuers, bearer.IssuerConfig{Source: server})
+		}
+	}
+	return bearer.New(bearer.Config{
+		Issuers:        issuers,
+		Audiences:      cfg.Audiences(),
+		Leeway:         cfg.JWTLeeway,
+		RequiredScopes: cfg.RequiredScopes,
+		Fetcher:        fetcher,
+		Logger:         logger,
+	})
+}
+
+func (a *App) newEdge() (http.Handler, error) {
+	cfg := a.cfg
+	signIn, err := authcode.New(authcode.Config{
+		ServerURL:    cfg.ServerURL,
+		ClientID:     cfg.OAuthClientID,
+		ClientSecret: cfg.OAuthClientSecret,
+		Scopes:       a.challengeScopes(),
+		Resource:     cfg.ServerURL,
+		Audience:     cfg.OAuthAudience,
+		SessionKey:   cfg.SessionKey,
+		Metadata:     a.servers[0],
+		Verify:       a.verifier.Verify,
+		Transport:    a.idpClient,
+		Logger:       a.logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	index, err := edge.IndexHandler(a.describe, a.describeTools)
+	if err != nil {
+		return nil, err
+	}
+	return edge.New(edge.Config{
+		Routes: edge.Routes(edge.Handlers{
+			Index:        index,
+			Health:       edge.HealthHandler(),
+			Ready:        edge.ReadyHandler(a.Unready),
+			Metadata:     edge.MetadataHandler(cfg.ServerURL, a.metadata),
+			AuthStart:    signIn.Start,
+			AuthCallback: signIn.Callback,
+			AuthRefresh:  signIn.Refresh,
+			Post:         a.mcp.Post,
+			OpenStream:   a.mcp.OpenStream,
+			PostMessage:  a.mcp.PostMessage,
+		}),
+		ServerURL:         cfg.ServerURL,
+		Verify:            a.verifier.Verify,
+		ChallengeScopes:   a.challengeScopes(),
+		Hosts:             cfg.Hosts(),
+		AnyLoopbackHost:   !cfg.Production(),
+		Origins:           cfg.AllowedOrigins,
+		AnyLoopbackOrigin: !cfg.Production(),
+		RequireTLS:        cfg.Production(),
+		TrustedProxies:    cfg.TrustedProxies,
+		Logger:            a.logger,
+	})
+}
+
+// challengeScopes is what clients are told to ask for: what is published and
+// what every request needs.
+func (a *App) challengeScopes() oauth.Scopes {
+	return a.cfg.ScopesSupported.Union(a.cfg.RequiredScopes)
+}
+
+// metadata is the RFC 9728 document but for its resource. An authorization
+// server is named exactly as it names itself, once that is known (RFC 8414
+// section 3.3).
+func (a *App) metadata() oauth.ProtectedResourceMetadata {
+	var issuers []string
+	for _, server := range a.servers {
+		issuer := server.Issuer()
+		if known, ok := server.Known(); ok {
+			issuer = known.Issuer
+		}
+		issuers = append(issuers, issuer)
+	}
+	return oauth.ProtectedResourceMetadata{
+		AuthorizationServers:   issuers,
+		ScopesSupported:        a.challengeScopes(),
+		BearerMethodsSupported: []string{"header"},
+		ResourceName:           a.cfg.ResourceName,
+		ResourceDocumentation:  a.cfg.ResourceDocumentation,
+	}
+}
+
+func (a *App) describe() edge.Index {
+	cfg := a.cfg
+	return edge.Index{
+		Name:             Name,
+		Version:          a.version,
+		ProtocolVersions: mcp.ProtocolVersions(),
+		ToolsCount:       len(a.tools.Definitions()),
+		Endpoints: edge.Endpoints{
+			MCP:                       cfg.Endpoint(edge.PathMCP),
+			SSE:                       cfg.Endpoint(edge.PathSSE),
+			ProtectedResourceMetadata: cfg.Endpoint(oauth.ProtectedResourcePath),
+			AuthStart:                 cfg.Endpoint("/auth/start"),
+			AuthCallback:              cfg.Endpoint("/auth/callback"),
+			AuthRefresh:               cfg.Endpoint("/auth/refresh"),
+			Health:                    cfg.Endpoint("/healthz"),
+			Ready:                     cfg.Endpoint("/readyz"),
+		},
+	}
+}
+
+func (a *App) describeTools() []edge.IndexTool {
+	var tools []edge.IndexTool
+	for _, d := range a.tools.Definitions() {
+		tools = append(tools, edge.IndexTool{Name: d.Name, Title: d.Title, Description: d.Description})
+	}
+	return tools
+}
+
+// Unready returns why the server should not get traffic; nothing means ready.
+func (a *App) Unready() []string {
+	if a.draining.Load() {
+		return []string{"the server is shutting down"}
+	}
+	return a.verifier.Unready()
+}
+
+// Run serves until ctx ends and everything accepted is answered. It returns nil
+// after a clean shutdown. Order: readiness fails, no new connections, streams
+// and calls are finished, background work ends.
+func (a *App) Run(ctx context.Context) error {
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	group, background := errgroup.WithContext(background)
+	group.Go(func() error { return a.verifier.Run(background) })
+	for _, server := range a.servers {
+		group.Go(func() error { a.learn(background, server); return nil })
+	}
+	group.Go(func() error {
+		defer stop()
+		return edge.Serve(ctx, edge.ServerConfig{
+			Listener: a.listener,
+			Handler:  a.handler,
+			TLS:      a.tls,
+			Drain:    a.drain,
+			Timeout:  a.cfg.ShutdownTimeout,
+			Logger:   a.logger,
+		})
+	})
+	err := group.Wait()
+	a.idpClient.CloseIdleConnections()
+	return err
+}
+
+func (a *App) drain() {
+	a.draining.Store(true)
+	a.mcp.Drain()
+}
+
+// loadTLS reads the certificate of a server that ends TLS itself; nil without
+// one.
+func loadTLS(cfg config.Config) (*tls.Config, error) {
+	if cfg.TLSCertFile == "" {
+		return nil, nil //nolint:nilnil // no TLS is an answer
+	}
+	certificate, err := tls.LoadX509KeyPair(cfg.TLSCertFile, cfg.TLSKeyFile)
+	if err != nil {
+		return nil, errors.Join(errors.New("TLS_CERT_FILE, TLS_KEY_FILE: they must be a PEM certificate chain and its key"), err)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}, nil
+}

@@ -1,0 +1,111 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync/atomic"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/config"
+	"tecrolabs.dev/oauth-mcp-server/internal/egress"
+	"tecrolabs.dev/oauth-mcp-server/internal/tool"
+	"tecrolabs.dev/oauth-mcp-server/internal/upstream"
+)
+
+// maxCatalogue bounds TOOLS_FILE, in bytes.
+const maxCatalogue = 8 << 20
+
+// credentialModes are the words of a catalogue for what an upstream gets to
+// see of the caller.
+var credentialModes = map[string]upstream.Mode{
+	"forward": upstream.Forward,
+	"none":    upstream.None,
+}
+
+// liveTools is the catalogue in use. Reload replaces it whole, or not at all.
+type liveTools struct {
+	cfg    config.Config
+	policy egress.Policy
+	logger *slog.Logger
+	runner atomic.Pointer[tool.Runner]
+}
+
+func newLiveTools(cfg config.Config, policy egress.Policy, logger *slog.Logger) (*liveTools, error) {
+	t := &liveTools{cfg: cfg, policy: policy, logger: logger}
+	return t, t.load()
+}
+
+// load reads the catalogue and puts it into use. After an error the one before
+// goes on serving.
+func (t *liveTools) load() error {
+	source, data := "the built-in catalogue", tool.BuiltIn()
+	if t.cfg.ToolsFile != "" {
+		var err error
+		if source, data, err = readCatalogue(t.cfg.ToolsFile); err != nil {
+			return err
+		}
+	}
+	catalogue, err := tool.Load(data, map[string]string{"OTUS_URL": t.cfg.OtusURL})
+	if err != nil {
+		return fmt.Errorf("%s: %w", source, err)
+	}
+	senders := map[string]tool.Sender{}
+	for _, u := range catalogue.Upstreams() {
+		client, err := upstream.New(upstream.Config{
+			Name:        u.Name,
+			URL:         u.URL,
+			Credential:  credentialModes[u.Credential],
+			Timeout:     u.Timeout,
+			MaxResponse: u.MaxResponse,
+			Transport:   egress.NewTransport(t.policy, nil),
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", source, err)
+		}
+		senders[u.Name] = client
+	}
+	runner, err := tool.NewRunner(tool.RunnerConfig{Catalogue: catalogue, Senders: senders, Logger: t.logger})
+	if err != nil {
+		return fmt.Errorf("%s: %w", source, err)
+	}
+	t.runner.Store(runner)
+	return nil
+}
+
+func readCatalogue(path string) (source string, data []byte, err error) {
+	file, err := os.Open(path) //nolint:gosec // the operator's own file
+	if err != nil {
+		return "", nil, fmt.Errorf("TOOLS_FILE: %w", err)
+	}
+	defer file.Close()
+	data, err = io.ReadAll(io.LimitReader(file, maxCatalogue+1)) //nolint:forbidigo // bounded by the line's own limit
+	if err == nil && len(data) > maxCatalogue {
+		err = fmt.Errorf("it is larger than %d bytes", maxCatalogue)
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("TOOLS_FILE %s: %w", path, err)
+	}
+	return path, data, nil
+}
+
+// Definitions returns the tools of the catalogue in use.
+func (t *liveTools) Definitions() []tool.Definition { return t.runner.Load().Definitions() }
+
+// Call calls a tool of the catalogue in use.
+func (t *liveTools) Call(ctx context.Context, caller tool.Caller, name string, arguments json.RawMessage) (tool.Result, error) {
+	return t.runner.Load().Call(ctx, caller, name, arguments)
+}
+
+// ReloadTools reads the catalogue again and tells open streams. On an error
+// the one before goes on serving.
+func (a *App) ReloadTools(ctx context.Context) {
+	if err := a.tools.load(); err != nil {
+		a.logger.LogAttrs(ctx, slog.LevelError, "tools not reloaded, the earlier catalogue goes on serving", slog.String("error", err.Error()))
+		return
+	}
+	a.mcp.ToolsChanged()
+	a.logger.LogAttrs(ctx, slog.LevelInfo, "tools reloaded", slog.Int("tools", len(a.tools.Definitions())))
+}

@@ -1,0 +1,27 @@
+// Package mcp speaks the Model Context Protocol: one stateless dispatcher and
+// its two transports.
+//
+// [Server] is the start. [Server.Post] is Streamable HTTP (every revision from
+// 2025-03-26 to 2026-07-28, no sessions); [Server.OpenStream] and
+// [Server.PostMessage] are legacy HTTP+SSE (2024-11-05), whose only state is
+// the open stream. A message is decoded, its headers are held against its body,
+// and the dispatcher turns (principal, message) into an answer.
+//
+// Requests arrive here authenticated: the caller is in the context, put there
+// by the edge. Every message is executed with the token it came with, on
+// HTTP+SSE too, where a stream and its messages may belong to different tokens
+// of one party. The package does not know about OAuth challenges; it returns
+// *oauth.Refusal and the edge writes it.
+//
+//	revision.go    which revisions there are and what differs
+//	message.go     JSON-RPC 2.0 envelopes, strictly read
+//	protocolerror.go   JSON-RPC errors and their HTTP statuses
+//	dispatch.go    methods: the pure heart
+//	streamable.go  POST /mcp
+//	headers.go     header and body agreement of 2026-07-28
+//	listen.go      subscriptions/listen
+//	stream.go      server-sent events: framing, deadlines, keep-alive
+//	streams.go     how many streams are open, draining, change notices
+//	sse.go         GET and POST /mcp/sse
+//	session.go     one open HTTP+SSE stream
+package mcp
