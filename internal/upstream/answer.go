@@ -1,0 +1,61 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+)
+
+// maxDrain bounds what is read of a body that nobody looks at, so that its
+// connection can be used again. Bytes.
+const maxDrain = 4 << 10
+
+// kept lists the only response header fields that leave this package: what a
+// result is made from. Set-Cookie and all others end here.
+var kept = []string{"Content-Type", "Retry-After", "Www-Authenticate"}
+
+// answer turns what the API sent into a complete response in memory. The
+// result has no Request: that one holds the token.
+func (c *Client) answer(ctx context.Context, response *http.Response) (*http.Response, error) {
+	complete := &http.Response{
+		Status: response.Status, StatusCode: response.StatusCode,
+		Proto: response.Proto, ProtoMajor: response.ProtoMajor, ProtoMinor: response.ProtoMinor,
+		Header: http.Header{}, Body: http.NoBody,
+	}
+	for _, name := range kept {
+		if values := response.Header[name]; len(values) > 0 {
+			complete.Header[name] = values
+		}
+	}
+	if response.StatusCode < 200 || response.StatusCode > 299 {
+		// The status is the answer, however the body behaves.
+		if response.ContentLength >= 0 && response.ContentLength <= maxDrain {
+			_, _ = io.CopyN(io.Discard, response.Body, maxDrain)
+		}
+		return complete, nil
+	}
+	if response.ContentLength > c.maxResponse {
+		return nil, c.failure(TooLarge, nil)
+	}
+	var body bytes.Buffer
+	if response.ContentLength > 0 {
+		body.Grow(int(response.ContentLength) + bytes.MinRead)
+	}
+	// The body is behind the transport's decompression: a bomb is cut here too.
+	n, err := body.ReadFrom(io.LimitReader(response.Body, c.maxResponse+1))
+	if err != nil {
+		return nil, c.failure(classify(ctx, bodyError{err}), err)
+	}
+	if n > c.maxResponse {
+		return nil, c.failure(TooLarge, nil)
+	}
+	complete.ContentLength = n
+	complete.Body = io.NopCloser(&body)
+	return complete, nil
+}
+
+// bodyError marks an error met after the header had arrived.
+type bodyError struct{ error }
+
+func (e bodyError) Unwrap() error { return e.error }
