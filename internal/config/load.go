@@ -31,10 +31,11 @@ type Source struct {
 
 // Setting is one effective value, safe to print.
 type Setting struct {
-	Name   string `json:"name"`
-	Value  string `json:"value"` // secrets masked; "" when there is none
-	Origin Origin `json:"origin"`
-	Secret bool   `json:"secret"`
+	Name    string `json:"name"`
+	Value   string `json:"value"`             // secrets masked; "" when there is none
+	Derived string `json:"derived,omitempty"` // what stands in for a value that is not known yet
+	Origin  Origin `json:"origin"`
+	Secret  bool   `json:"secret"`
 }
 
 // Loaded is the result of [Load].
@@ -79,23 +80,21 @@ func Load(source Source) (Loaded, error) {
 	}
 	l.advise()
 	for i, field := range Fields() {
-		l.loaded.Settings[i].Value = l.loaded.Config.show(field)
+		l.loaded.Settings[i].Value, l.loaded.Settings[i].Derived = l.loaded.Config.show(field)
 	}
 	return l.loaded, errors.Join(l.problems...)
 }
 
-// show returns the effective value as people read it, secrets masked.
-func (c Config) show(field Field) string {
+// show returns the effective value as people read it, secrets masked, or what
+// it will be derived from.
+func (c Config) show(field Field) (value, derived string) {
 	if text := encode(c.pointer(field)); text != "" {
-		return text
+		return text, ""
 	}
 	if field.Name == "JWT_AUDIENCE" {
-		return strings.Join(c.Audiences(), " ")
+		return strings.Join(c.Audiences(), " "), ""
 	}
-	if field.Derived != "" {
-		return "(" + field.Derived + ")"
-	}
-	return ""
+	return "", field.Derived
 }
 
 type loader struct {

@@ -14,7 +14,10 @@ func (l Loaded) WriteText(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, setting := range l.Settings {
 		value := setting.Value
-		if value == "" {
+		switch {
+		case value == "" && setting.Derived != "":
+			value = "(" + setting.Derived + ")"
+		case value == "":
 			value = "-"
 		}
 		if _, err := fmt.Fprintf(table, "%s\t%s\t%s\n", setting.Name, setting.Origin, printable(value)); err != nil {

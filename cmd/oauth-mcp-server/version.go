@@ -1,0 +1,71 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+type versionCommand struct {
+	JSON bool `name:"json" help:"Print one JSON object."`
+}
+
+// Help returns the examples under --help.
+func (versionCommand) Help() string {
+	return `Examples:
+
+    oauth-mcp-server version
+    oauth-mcp-server version --json`
+}
+
+// build is what the binary knows of how it was made.
+type build struct {
+	Version  string `json:"version"`
+	Commit   string `json:"commit,omitempty"`
+	Time     string `json:"time,omitempty"`     // of the commit, RFC 3339
+	Modified bool   `json:"modified,omitempty"` // built from a changed tree
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+func readBuild() build {
+	b := build{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return b
+	}
+	if info.Main.Version != "" {
+		b.Version = info.Main.Version
+	}
+	for _, setting := range info.Settings {
+		switch setting.Key {
+		case "vcs.revision":
+			b.Commit = setting.Value
+		case "vcs.time":
+			b.Time = setting.Value
+		case "vcs.modified":
+			b.Modified = setting.Value == "true"
+		}
+	}
+	return b
+}
+
+// Run prints how this binary was built.
+func (c *versionCommand) Run(p process) error {
+	b := readBuild()
+	if c.JSON {
+		encoder := json.NewEncoder(p.stdout)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(b)
+	}
+	text := programName + " " + b.Version
+	if b.Commit != "" {
+		text += " " + b.Commit
+	}
+	if b.Modified {
+		text += " (modified)"
+	}
+	_, err := fmt.Fprintf(p.stdout, "%s %s %s\n", text, b.Go, b.Platform)
+	return err
+}
