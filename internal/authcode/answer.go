@@ -50,7 +50,7 @@ func writeTokens(w http.ResponseWriter, a answer) error {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Pragma", "no-cache") // RFC 6749 section 5.1
-	w.Write(body) // an error means the reader is gone
+	w.Write(body)                        // an error means the reader is gone
 	return nil
 }
 

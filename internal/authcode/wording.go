@@ -92,28 +92,28 @@ type snippet struct {
 // snippets returns what to paste where. serverURL has only characters that
 // shells and JSON leave alone (see checkServerURL).
 func snippets(serverURL string, text wording, canRefresh bool) []snippet {
-	at := strings.NewReplacer("SERVER", serverURL, "PROMPT", text.PromptDescription, "REFRESH", serverURL+refreshPath)
+	at := strings.NewReplacer("{server}", serverURL, "{prompt}", text.PromptDescription)
 	all := []snippet{
 		{"keep", text.KeepFirst, text.KeepFirstNote, `read -rs OTUS_TOKEN && export OTUS_TOKEN`},
-		{"claude", "Claude Code", "", at.Replace(`claude mcp add --transport http otus SERVER/mcp --header "Authorization: Bearer $OTUS_TOKEN"`)},
-		{"codex", "Codex", text.CodexNote, at.Replace(`codex mcp add otus --url SERVER/mcp --bearer-token-env-var OTUS_TOKEN`)},
+		{"claude", "Claude Code", "", at.Replace(`claude mcp add --transport http otus {server}/mcp --header "Authorization: Bearer $OTUS_TOKEN"`)},
+		{"codex", "Codex", text.CodexNote, at.Replace(`codex mcp add otus --url {server}/mcp --bearer-token-env-var OTUS_TOKEN`)},
 		{"vscode", "VS Code", text.VSCodeNote, at.Replace(`{
   "inputs": [
-    { "type": "promptString", "id": "otus-token", "description": "PROMPT", "password": true }
+    { "type": "promptString", "id": "otus-token", "description": "{prompt}", "password": true }
   ],
   "servers": {
     "otus": {
       "type": "http",
-      "url": "SERVER/mcp",
+      "url": "{server}/mcp",
       "headers": { "Authorization": "Bearer ${input:otus-token}" }
     }
   }
 }`)},
-		{"inspector", "MCP Inspector", "", at.Replace(`npx @modelcontextprotocol/inspector --cli --server-url SERVER/mcp --transport http --header "Authorization: Bearer $OTUS_TOKEN" --method tools/list`)},
-		{"curl", text.CurlName, "", at.Replace(`curl SERVER/mcp -H "Authorization: Bearer $OTUS_TOKEN" -H "Content-Type: application/json" -H "Accept: application/json, text/event-stream" -d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'`)},
+		{"inspector", "MCP Inspector", "", at.Replace(`npx @modelcontextprotocol/inspector --cli --server-url {server}/mcp --transport http --header "Authorization: Bearer $OTUS_TOKEN" --method tools/list`)},
+		{"curl", text.CurlName, "", at.Replace(`curl {server}/mcp -H "Authorization: Bearer $OTUS_TOKEN" -H "Content-Type: application/json" -H "Accept: application/json, text/event-stream" -d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'`)},
 	}
 	if canRefresh {
-		all = append(all, snippet{"renew", text.RefreshName, "", at.Replace(`curl REFRESH --data-urlencode "refresh_token=$OTUS_REFRESH_TOKEN"`)})
+		all = append(all, snippet{"renew", text.RefreshName, "", at.Replace(`curl {server}` + refreshPath + ` --data-urlencode "refresh_token=$OTUS_REFRESH_TOKEN"`)})
 	}
 	return all
 }
