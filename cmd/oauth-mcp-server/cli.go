@@ -24,6 +24,7 @@ var errFailed = errors.New("failed")
 // commands is the command line. Each command's Run is given the process, and the
 // context where it waits for something.
 type commands struct {
+	Serve       serveCommand       `cmd:"" help:"Run the server."`
 	CheckConfig checkConfigCommand `cmd:"" help:"Print the effective configuration, or every problem at once."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask the server on this machine whether it is alive; for a container's HEALTHCHECK."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
@@ -33,6 +34,7 @@ type commands struct {
 // configuration.
 func newCommands() *commands {
 	return &commands{
+		Serve:       serveCommand{settings: newSettings(allSettings)},
 		CheckConfig: checkConfigCommand{settings: newSettings(allSettings)},
 		Healthcheck: healthcheckCommand{settings: newSettings(reachSettings)},
 	}

@@ -150,7 +150,7 @@ func TestCheckConfigReadsDotEnvAndSecretFiles(t *testing.T) {
 func TestHelp(t *testing.T) {
 	for _, args := range [][]string{nil, {"--help"}} {
 		got := invoke(t, nil, args...)
-		for _, command := range []string{"check-config", "healthcheck", "version"} {
+		for _, command := range []string{"serve", "check-config", "healthcheck", "version"} {
 			if !strings.Contains(got.stdout, command) {
 				t.Errorf("%v: no %s in the help:\n%s", args, command, got.stdout)
 			}
@@ -159,7 +159,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%v: exit code %d, %q", args, got.code, got.stderr)
 		}
 	}
-	for _, command := range []string{"check-config", "healthcheck", "version"} {
+	for _, command := range []string{"serve", "check-config", "healthcheck", "version"} {
 		got := invoke(t, nil, command, "--help")
 		if got.code != exitOK || !strings.Contains(got.stdout, "    oauth-mcp-server "+command) {
 			t.Errorf("%s --help has no example:\n%s", command, got.stdout)
@@ -168,7 +168,7 @@ func TestHelp(t *testing.T) {
 }
 
 // configured are the commands that take every setting as a flag.
-var configured = []string{"check-config"}
+var configured = []string{"serve", "check-config"}
 
 func TestHelpNamesEveryFlag(t *testing.T) {
 	for _, command := range configured {

@@ -90,23 +90,27 @@ func (c Config) Audiences() []string {
 // Hosts returns the Host header values to accept, in lower case: the name of
 // SERVER_URL, then ALLOWED_HOSTS, then loopback names in development. An entry
 // without a port stands for every port, because a published container port or a
-// proxy changes it, and DNS rebinding is about names. IPv6 addresses are in
-// brackets.
+// proxy changes it, and DNS rebinding is about names. An IPv6 address has
+// brackets only in front of a port.
 func (c Config) Hosts() []string {
 	var hosts []string
 	add := func(more ...string) {
 		for _, host := range more {
-			if host = strings.ToLower(host); host != "" && !slices.Contains(hosts, host) {
+			host = strings.ToLower(host)
+			if strings.HasSuffix(host, "]") {
+				host = strings.Trim(host, "[]")
+			}
+			if host != "" && !slices.Contains(hosts, host) {
 				hosts = append(hosts, host)
 			}
 		}
 	}
 	if u, err := url.Parse(c.ServerURL); err == nil {
-		add(strings.TrimSuffix(u.Host, ":"+u.Port()))
+		add(u.Hostname())
 	}
 	add(c.AllowedHosts...)
 	if !c.Production() {
-		add("localhost", "127.0.0.1", "[::1]")
+		add("localhost", "127.0.0.1", "::1")
 	}
 	return hosts
 }

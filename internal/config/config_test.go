@@ -162,14 +162,14 @@ func TestDerivedValues(t *testing.T) {
 		production bool
 		hosts      []string
 	}{
-		{"http://localhost:8000", false, []string{"localhost", "extra:1", "127.0.0.1", "[::1]"}},
-		{"http://[::1]:8000", false, []string{"[::1]", "extra:1", "localhost", "127.0.0.1"}},
-		{"https://mcp.example.com:8443", true, []string{"mcp.example.com", "extra:1"}},
-		{"https://localhost.example.com", true, []string{"localhost.example.com", "extra:1"}},
-		{"http://127.0.0.2:8000", true, []string{"127.0.0.2", "extra:1"}},
-		{"://", true, []string{"extra:1"}},
+		{"http://localhost:8000", false, []string{"localhost", "extra:1", "::2", "[::3]:4", "127.0.0.1", "::1"}},
+		{"http://[::1]:8000", false, []string{"::1", "extra:1", "::2", "[::3]:4", "localhost", "127.0.0.1"}},
+		{"https://mcp.example.com:8443", true, []string{"mcp.example.com", "extra:1", "::2", "[::3]:4"}},
+		{"https://localhost.example.com", true, []string{"localhost.example.com", "extra:1", "::2", "[::3]:4"}},
+		{"http://127.0.0.2:8000", true, []string{"127.0.0.2", "extra:1", "::2", "[::3]:4"}},
+		{"://", true, []string{"extra:1", "::2", "[::3]:4"}},
 	} {
-		c := Config{ServerURL: test.url, AllowedHosts: []string{"Extra:1"}}
+		c := Config{ServerURL: test.url, AllowedHosts: []string{"Extra:1", "[::2]", "[::3]:4"}}
 		if got := c.Production(); got != test.production {
 			t.Errorf("%s: production %v", test.url, got)
 		}

@@ -146,6 +146,10 @@ func (v *validator) tokens() {
 	}
 	v.url("JWT_ISSUER", c.JWTIssuer, v.rule())
 	v.url("JWKS_URL", c.JWKSURL, v.rule()|queryAllowed)
+	if c.JWKSURL != "" && c.JWTIssuer == "" && len(c.AuthorizationServers) > 1 {
+		v.problem("JWT_ISSUER", "empty while JWKS_URL is set and AUTHORIZATION_SERVERS has several entries",
+			"name the issuer whose keys these are: keys must never vouch for another issuer")
+	}
 	for _, audience := range c.JWTAudience {
 		if audience == "" || strings.Contains(audience, "*") || strings.ContainsFunc(audience, isControl) {
 			v.problem("JWT_AUDIENCE", "entry "+quoted(audience), "write each audience out: they are compared exactly, and there is no wildcard")

@@ -148,6 +148,9 @@ func TestRulesEverywhere(t *testing.T) {
 		{"no authorization server", func(c *Config) { c.AuthorizationServers = nil }, "AUTHORIZATION_SERVERS"},
 		{"issuer with query", func(c *Config) { c.JWTIssuer = "https://idp.example?x" }, "JWT_ISSUER"},
 		{"keys with query", func(c *Config) { c.JWKSURL = "https://idp.example/keys?tenant=x" }, ""},
+		{"keys of nobody in particular", func(c *Config) {
+			c.JWKSURL, c.AuthorizationServers = "https://idp.example/keys", []string{"https://a.example", "https://b.example"}
+		}, "JWT_ISSUER"},
 		{"any audience", func(c *Config) { c.JWTAudience = []string{"*"} }, "JWT_AUDIENCE"},
 		{"empty audience", func(c *Config) { c.JWTAudience = []string{"api", ""} }, "JWT_AUDIENCE"},
 		{"leeway at its bound", func(c *Config) { c.JWTLeeway = time.Minute }, ""},
