@@ -1,0 +1,84 @@
+package tool
+
+import (
+	_ "embed" // the built-in catalogue
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+)
+
+//go:embed catalogue.yaml
+var builtIn []byte
+
+// BuiltIn returns the catalogue that is used when the operator gives none. It
+// refers to the variable OTUS_URL.
+func BuiltIn() []byte { return slices.Clone(builtIn) }
+
+// Definition is a tool as clients see it in tools/list; its JSON is the Tool
+// object of the MCP schema.
+type Definition struct {
+	Name         string          `json:"name"`
+	Title        string          `json:"title,omitempty"`
+	Description  string          `json:"description"`
+	InputSchema  json.RawMessage `json:"inputSchema"`
+	OutputSchema json.RawMessage `json:"outputSchema,omitempty"` // nil when none is declared
+	Annotations  *Annotations    `json:"annotations,omitempty"`
+	Scopes       oauth.Scopes    `json:"-"` // needed to call it
+}
+
+// Annotations are hints to a client about what a tool does. A nil hint is not
+// stated.
+type Annotations struct {
+	Title           string `json:"title,omitempty"`
+	ReadOnlyHint    *bool  `json:"readOnlyHint,omitempty"`
+	DestructiveHint *bool  `json:"destructiveHint,omitempty"`
+	IdempotentHint  *bool  `json:"idempotentHint,omitempty"`
+	OpenWorldHint   *bool  `json:"openWorldHint,omitempty"`
+}
+
+// The credential modes of an upstream.
+const (
+	CredentialForward = "forward" // the caller's token, unmodified
+	CredentialNone    = "none"    // no credential
+)
+
+// Upstream is an API that tools call.
+type Upstream struct {
+	Name        string
+	URL         string // absolute, variables resolved
+	Credential  string // CredentialForward or CredentialNone
+	Audience    string // the caller's token must name it; "" means no such rule
+	Timeout     time.Duration
+	MaxResponse int64 // bytes of a body after decompression
+}
+
+// Catalogue is a loaded and checked set of tools. It does not change.
+type Catalogue struct {
+	tools     []*declaredTool // sorted by name
+	upstreams []Upstream      // sorted by name
+}
+
+// declaredTool is one entry of the catalogue, compiled.
+type declaredTool struct {
+	definition Definition
+	upstream   string
+	binding    binding
+	input      inputSchema
+	output     *jsonschema.Resolved // nil when none is declared
+}
+
+// Definitions returns the tools sorted by name.
+func (c *Catalogue) Definitions() []Definition {
+	definitions := make([]Definition, len(c.tools))
+	for i, tool := range c.tools {
+		definitions[i] = tool.definition
+	}
+	return definitions
+}
+
+// Upstreams returns the APIs sorted by name.
+func (c *Catalogue) Upstreams() []Upstream { return slices.Clone(c.upstreams) }

@@ -1,0 +1,266 @@
+package tool
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Bounds of a catalogue.
+const (
+	maxCatalogue   = 1 << 20 // bytes
+	maxUpstreams   = 32
+	maxTools       = 128     // what common clients take at most
+	maxDescription = 4 << 10 // bytes
+	maxTitle       = 128     // bytes
+	maxTimeout     = 2 * time.Minute
+	maxMaxResponse = 64 << 20 // bytes
+)
+
+// Defaults of an upstream.
+const (
+	defaultTimeout     = 10 * time.Second
+	defaultMaxResponse = 1 << 20 // bytes
+)
+
+var (
+	namePattern     = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
+	variablePattern = regexp.MustCompile(`\$\{([^}]*)\}`)
+)
+
+const nameRule = "a name has 1 to 64 of the characters a-z, 0-9 and _"
+
+// The keys each part of a catalogue may have.
+var (
+	rootKeys       = []string{"upstreams", "tools"}
+	upstreamKeys   = []string{"url", "credential", "audience", "timeout", "max_response"}
+	toolKeys       = []string{"name", "title", "description", "upstream", "method", "path", "query", "input", "output", "scopes", "annotations"}
+	annotationKeys = []string{"title", "read_only", "destructive", "idempotent", "open_world"}
+)
+
+// loader is the state of one Load.
+type loader struct {
+	problems
+	variables map[string]string
+	catalogue Catalogue
+	toolLines map[string]int // tool names seen, with their line
+}
+
+// Load reads a catalogue in YAML (or JSON, which is YAML) and checks all of it.
+// References such as ${OTUS_URL} in an upstream's url and audience are resolved
+// from variables and from nothing else. Every problem is reported, joined, each
+// with its line and what to do about it.
+func Load(data []byte, variables map[string]string) (*Catalogue, error) {
+	if len(data) > maxCatalogue {
+		return nil, fmt.Errorf("the catalogue has %d bytes; at most %d are allowed", len(data), maxCatalogue)
+	}
+	root, err := parse(data)
+	if err != nil {
+		return nil, err
+	}
+	l := &loader{variables: variables, toolLines: map[string]int{}}
+	top := l.object(root, "", rootKeys)
+	l.upstreams(top)
+	l.tools(top)
+	if err := l.err(); err != nil {
+		return nil, err
+	}
+	return &l.catalogue, nil
+}
+
+// parse returns the root of the one document in data.
+func parse(data []byte) (*yaml.Node, error) {
+	var document, more yaml.Node
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
+		return nil, errors.New("line 1: the catalogue is empty; want the keys upstreams and tools")
+	} else if err != nil {
+		return nil, err // it has the line
+	}
+	if err := decoder.Decode(&more); err == nil {
+		return nil, fmt.Errorf("line %d: a second document starts here; a catalogue is one", more.Line)
+	} else if !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if document.Kind != yaml.DocumentNode || len(document.Content) != 1 {
+		return nil, errors.New("line 1: the catalogue is empty; want the keys upstreams and tools")
+	}
+	return document.Content[0], nil
+}
+
+func (l *loader) upstreams(top object) {
+	node := top.fields["upstreams"]
+	if node == nil {
+		l.add(top.node, "upstreams", "missing; declare the APIs that tools call")
+		return
+	}
+	all := l.object(node, "upstreams", nil)
+	if len(all.fields) > maxUpstreams {
+		l.add(node, "upstreams", "there are %d; at most %d are allowed", len(all.fields), maxUpstreams)
+		return
+	}
+	for _, name := range all.keys() {
+		entry := l.object(all.fields[name], "upstreams."+clip(name), upstreamKeys)
+		if !namePattern.MatchString(name) {
+			l.add(entry.node, entry.path, nameRule)
+		}
+		upstream := Upstream{
+			Name:        name,
+			URL:         l.expand(entry, "url", entry.required("url", "give the API's base URL, such as https://api.example.com/v1")),
+			Credential:  entry.required("credential", "write forward (the caller's token goes to this API) or none; there is no default"),
+			Audience:    l.expand(entry, "audience", entry.text("audience")),
+			Timeout:     entry.duration("timeout", defaultTimeout, maxTimeout),
+			MaxResponse: entry.bytes("max_response", defaultMaxResponse, maxMaxResponse),
+		}
+		if fault := urlFault(upstream.URL); fault != "" && upstream.URL != "" {
+			l.add(entry.fields["url"], entry.at("url"), "%s", fault)
+		}
+		if credential := upstream.Credential; credential != "" && credential != CredentialForward && credential != CredentialNone {
+			l.add(entry.fields["credential"], entry.at("credential"), "unknown credential %q; write forward or none", clip(credential))
+		}
+		l.catalogue.upstreams = append(l.catalogue.upstreams, upstream)
+	}
+}
+
+// urlFault says what is wrong with a base URL, without repeating it: it might
+// hold a password.
+func urlFault(text string) string {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil, u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
+		return "want an absolute http or https URL, such as https://api.example.com/v1"
+	case u.User != nil:
+		return "a URL must not hold a user name or password; remove it"
+	case u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#"):
+		return "a base URL must not have a query or fragment; remove it"
+	default:
+		return ""
+	}
+}
+
+// expand resolves ${NAME} references in the text at key.
+func (l *loader) expand(entry object, key, text string) string {
+	failed := false
+	result := variablePattern.ReplaceAllStringFunc(text, func(reference string) string {
+		name := variablePattern.FindStringSubmatch(reference)[1]
+		value, ok := l.variables[name]
+		if !ok {
+			known := strings.Join(slices.Sorted(maps.Keys(l.variables)), ", ")
+			l.add(entry.fields[key], entry.at(key), "unknown variable ${%s}; known are: %s", clip(name), known)
+			failed = true
+		} else if value == "" {
+			l.add(entry.fields[key], entry.at(key), "the variable ${%s} is empty; set it", name)
+			failed = true
+		}
+		return value
+	})
+	if !failed && strings.Contains(result, "${") {
+		l.add(entry.fields[key], entry.at(key), "a reference is written ${NAME}; close it")
+		failed = true
+	}
+	if failed {
+		return ""
+	}
+	return result
+}
+
+func (l *loader) tools(top object) {
+	node := top.fields["tools"]
+	switch {
+	case node == nil:
+		l.add(top.node, "tools", "missing; declare at least one tool")
+		return
+	case node.Kind != yaml.SequenceNode || len(node.Content) == 0:
+		l.add(node, "tools", "want a list of at least one tool")
+		return
+	case len(node.Content) > maxTools:
+		l.add(node, "tools", "there are %d; clients take at most %d, so declare fewer", len(node.Content), maxTools)
+		return
+	}
+	for i, item := range node.Content {
+		entry := l.object(item, fmt.Sprintf("tools[%d]", i), toolKeys)
+		l.catalogue.tools = append(l.catalogue.tools, l.tool(entry))
+	}
+	slices.SortFunc(l.catalogue.tools, func(a, b *declaredTool) int {
+		return strings.Compare(a.definition.Name, b.definition.Name)
+	})
+}
+
+func (l *loader) tool(entry object) *declaredTool {
+	tool := &declaredTool{
+		definition: Definition{
+			Name:        l.toolName(entry),
+			Title:       l.bounded(entry, "title", entry.text("title"), maxTitle),
+			Description: l.bounded(entry, "description", entry.required("description", "say what it does and when to use it; models choose by it"), maxDescription),
+			Annotations: l.annotations(entry),
+			Scopes:      entry.texts("scopes"),
+		},
+		upstream: entry.required("upstream", "name the API to call, one of the keys of upstreams"),
+	}
+	if err := tool.definition.Scopes.Validate(); err != nil {
+		l.add(entry.fields["scopes"], entry.at("scopes"), "%v", err)
+	}
+	known := func(u Upstream) bool { return u.Name == tool.upstream }
+	if tool.upstream != "" && !slices.ContainsFunc(l.catalogue.upstreams, known) {
+		l.add(entry.fields["upstream"], entry.at("upstream"), "there is no upstream %q; declare it under upstreams", clip(tool.upstream))
+	}
+	if node := entry.fields["input"]; node == nil {
+		l.add(entry.node, entry.at("input"), "missing; for a tool without arguments write {type: object, additionalProperties: false}")
+	} else {
+		tool.definition.InputSchema, tool.input = l.inputSchema(node, entry.at("input"))
+	}
+	if node := entry.fields["output"]; node != nil {
+		tool.definition.OutputSchema, tool.output = l.outputSchema(node, entry.at("output"))
+	}
+	tool.binding = l.binding(entry, tool.input)
+	return tool
+}
+
+func (l *loader) toolName(entry object) string {
+	name := entry.required("name", nameRule)
+	if name == "" {
+		return ""
+	}
+	node := entry.fields["name"]
+	if !namePattern.MatchString(name) {
+		l.add(node, entry.at("name"), "%q is not a name: %s", clip(name), nameRule)
+	}
+	if line, taken := l.toolLines[name]; taken {
+		l.add(node, entry.at("name"), "the name %q is taken by the tool at line %d; choose another", clip(name), line)
+	}
+	l.toolLines[name] = node.Line
+	return name
+}
+
+// bounded reports text that is too long or has control characters.
+func (l *loader) bounded(entry object, key, text string, limit int) string {
+	control := func(r rune) bool { return r < 0x20 && r != '\n' && r != '\t' || r == 0x7f }
+	if len(text) > limit || strings.ContainsFunc(text, control) {
+		l.add(entry.fields[key], entry.at(key), "want at most %d bytes and no control characters", limit)
+	}
+	return text
+}
+
+func (l *loader) annotations(entry object) *Annotations {
+	node := entry.fields["annotations"]
+	if node == nil {
+		return nil
+	}
+	hints := l.object(node, entry.at("annotations"), annotationKeys)
+	return &Annotations{
+		Title:           l.bounded(hints, "title", hints.text("title"), maxTitle),
+		ReadOnlyHint:    hints.flag("read_only"),
+		DestructiveHint: hints.flag("destructive"),
+		IdempotentHint:  hints.flag("idempotent"),
+		OpenWorldHint:   hints.flag("open_world"),
+	}
+}

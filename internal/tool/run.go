@@ -1,0 +1,230 @@
+package tool
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+	"tecrolabs.dev/oauth-mcp-server/internal/secret"
+	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
+)
+
+// Sender performs one request against an upstream. The URL of r is relative to
+// the upstream's base; token goes along as the upstream's credential mode says.
+// The answer's body is complete, bounded and in memory. Errors with a method
+// Safe() string have a sentence for the caller.
+type Sender interface {
+	Send(ctx context.Context, r *http.Request, token secret.Value) (*http.Response, error)
+}
+
+// Caller is who calls a tool: a verified principal and the token it came with.
+type Caller struct {
+	Principal oauth.Principal
+	Token     secret.Value
+}
+
+// Result is what a call gives back. Something that went wrong behind this
+// server is a result too: IsError is set and Text says what happened.
+type Result struct {
+	Text       string
+	Structured json.RawMessage // valid JSON exactly as the API sent it, or nil
+	IsError    bool
+}
+
+// RunnerConfig is what a [Runner] is made of.
+type RunnerConfig struct {
+	Catalogue *Catalogue
+	Senders   map[string]Sender // by upstream name; one for each
+	Logger    *slog.Logger
+}
+
+// Runner calls tools. It is safe for concurrent use.
+type Runner struct {
+	catalogue *Catalogue
+	tools     map[string]*declaredTool
+	upstreams map[string]Upstream
+	senders   map[string]Sender
+	logger    *slog.Logger
+}
+
+// NewRunner returns a runner. A missing catalogue, logger or sender is an
+// error; a call must not be the one to find out.
+func NewRunner(cfg RunnerConfig) (*Runner, error) {
+	if cfg.Catalogue == nil || cfg.Logger == nil {
+		return nil, errors.New("tool: a runner needs a catalogue and a logger")
+	}
+	r := &Runner{
+		catalogue: cfg.Catalogue, logger: cfg.Logger,
+		tools: map[string]*declaredTool{}, upstreams: map[string]Upstream{}, senders: map[string]Sender{},
+	}
+	for _, upstream := range cfg.Catalogue.upstreams {
+		sender := cfg.Senders[upstream.Name]
+		if sender == nil {
+			return nil, fmt.Errorf("tool: the upstream %q has no sender", upstream.Name)
+		}
+		r.upstreams[upstream.Name], r.senders[upstream.Name] = upstream, sender
+	}
+	for _, tool := range cfg.Catalogue.tools {
+		r.tools[tool.definition.Name] = tool
+	}
+	return r, nil
+}
+
+// Definitions returns the tools sorted by name.
+func (r *Runner) Definitions() []Definition { return r.catalogue.Definitions() }
+
+// Call calls the tool name for caller. It returns
+//   - *[UnknownToolError] and *[InvalidArgumentsError] for a call that makes no sense,
+//   - *[oauth.Refusal] for one that the caller may not make: a scope is missing,
+//     the token does not name the API's audience, or the API itself said 401 or
+//     403 to the caller's token,
+//   - a [Result] for everything else, failures of the API included.
+//
+// Nothing is sent before all checks passed. Every call leaves one audit record.
+func (r *Runner) Call(ctx context.Context, caller Caller, name string, arguments json.RawMessage) (Result, error) {
+	c := &call{caller: caller, tool: r.tools[name], started: time.Now()}
+	var result Result
+	var err error
+	if c.tool == nil {
+		err = &UnknownToolError{Name: name}
+	} else {
+		c.upstream = r.upstreams[c.tool.upstream]
+		result, err = r.run(ctx, c, arguments)
+	}
+	r.record(ctx, c, err)
+	return result, err
+}
+
+// call is the state of one call.
+type call struct {
+	caller   Caller
+	tool     *declaredTool // nil when the name is unknown
+	upstream Upstream
+	started  time.Time
+	status   int    // the upstream's, 0 without an answer
+	outcome  string // closed-list word
+}
+
+// run checks, sends and maps.
+func (r *Runner) run(ctx context.Context, c *call, arguments json.RawMessage) (Result, error) {
+	if err := c.authorize(); err != nil {
+		return Result{}, err
+	}
+	checked, err := c.tool.input.check(arguments)
+	if err != nil {
+		return Result{}, err
+	}
+	request, err := c.tool.binding.request(ctx, checked)
+	if err != nil { // checked arguments always bind
+		return Result{}, oauth.AsRefusal(err)
+	}
+	var token secret.Value
+	if c.upstream.Credential == CredentialForward {
+		token = c.caller.Token
+	}
+	response, err := r.senders[c.upstream.Name].Send(ctx, request, token)
+	if err != nil {
+		return r.failed(ctx, c, err), nil
+	}
+	defer func() { _ = response.Body.Close() }()
+	c.status = response.StatusCode
+	return c.answer(response)
+}
+
+// authorize refuses a caller before anything is sent: for a scope that the
+// tool needs, and for a token that was not issued for the API it would go to.
+func (c *call) authorize() error {
+	need, granted := c.tool.definition.Scopes, c.caller.Principal.Scopes
+	if len(granted.Missing(need)) > 0 {
+		return oauth.InsufficientScope(need, granted)
+	}
+	if c.upstream.Credential == CredentialForward && !c.caller.Token.IsSet() {
+		return oauth.NoToken()
+	}
+	if want := c.upstream.Audience; want != "" {
+		names := func(audience string) bool { return oauth.SameResource(audience, want) }
+		if !slices.ContainsFunc(c.caller.Principal.Audience, names) {
+			// Signing in again would bring the same audiences: no challenge.
+			return &oauth.Refusal{
+				Status: http.StatusForbidden, Code: oauth.CodeForbidden, Reason: "upstream_audience",
+				Description: fmt.Sprintf("This access token was not issued for the API %q, so it was not sent there", c.upstream.Name),
+			}
+		}
+	}
+	return nil
+}
+
+// safeError is a failure that has a sentence for the caller.
+type safeError interface {
+	error
+	Safe() string
+}
+
+// failed maps a call without an answer and tells the operator why.
+func (r *Runner) failed(ctx context.Context, c *call, err error) Result {
+	c.outcome = "failed"
+	if reason, ok := errors.AsType[interface {
+		error
+		Reason() string
+	}](err); ok {
+		c.outcome = reason.Reason()
+	}
+	sentence := fmt.Sprintf("The API %q could not be called.", c.upstream.Name)
+	attrs := []slog.Attr{
+		slog.String("tool", c.tool.definition.Name), slog.String("upstream", c.upstream.Name), slog.String("outcome", c.outcome),
+	}
+	// Only an error that tells its faces apart is known to hold no URL.
+	if safe, ok := errors.AsType[safeError](err); ok {
+		sentence = safe.Safe()
+		attrs = append(attrs, slog.String("error", safe.Error()))
+	}
+	r.logger.LogAttrs(ctx, slog.LevelWarn, "upstream call failed", attrs...)
+	return c.toolError(sentence)
+}
+
+// toolError is a result that says what went wrong.
+func (c *call) toolError(sentence string) Result {
+	return Result{Text: c.tool.definition.Name + ": " + sentence, IsError: true}
+}
+
+// record leaves the audit record and adds to the access line. A name that is
+// no tool's is the caller's own text and is not recorded.
+func (r *Runner) record(ctx context.Context, c *call, err error) {
+	principal := c.caller.Principal
+	audit := telemetry.Audit{
+		Event: "tool_call", Decision: "allow", Reason: "ok",
+		Issuer: principal.Issuer, SubjectHash: principal.SubjectHash(), ClientID: principal.ClientID,
+		TokenHash: principal.TokenIDHash(),
+		Upstream:  c.upstream.Name, Credential: c.upstream.Credential,
+		Status: c.status, Latency: time.Since(c.started),
+	}
+	if err != nil {
+		audit.Decision, audit.Reason = "deny", reasonOf(err)
+		c.outcome = audit.Reason
+	}
+	if c.tool != nil {
+		audit.Tool = c.tool.definition.Name
+		telemetry.Annotate(ctx, slog.String("tool", audit.Tool))
+	}
+	if c.status != 0 {
+		telemetry.Annotate(ctx, slog.Int("upstream_status", c.status))
+	}
+	telemetry.Annotate(ctx, slog.String("tool_outcome", c.outcome))
+	audit.Write(ctx, r.logger)
+}
+
+func reasonOf(err error) string {
+	if _, ok := errors.AsType[*UnknownToolError](err); ok {
+		return "unknown_tool"
+	}
+	if _, ok := errors.AsType[*InvalidArgumentsError](err); ok {
+		return "invalid_arguments"
+	}
+	return oauth.AsRefusal(err).Reason
+}
