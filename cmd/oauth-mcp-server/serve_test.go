@@ -8,11 +8,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // output is a buffer that the test reads while the program writes.
 type output struct {
+	written chan struct{} // holds one element after a write; nil when nobody waits
+
 	mu     sync.Mutex
 	buffer bytes.Buffer
 }
@@ -20,6 +21,10 @@ type output struct {
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	select {
+	case o.written <- struct{}{}:
+	default:
+	}
 	return o.buffer.Write(p)
 }
 
@@ -49,18 +54,18 @@ func TestServe(t *testing.T) {
 	t.Chdir(t.TempDir())
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	var stdout, stderr output
+	stdout, stderr := &output{}, &output{written: make(chan struct{}, 1)}
 	settings := map[string]string{"LISTEN_ADDR": "127.0.0.1:0", "AUTHORIZATION_SERVERS": idp.URL, "OAUTH_AUDIENCE": "x"}
 	lookup := func(name string) (string, bool) { value, ok := settings[name]; return value, ok }
 	code := make(chan int, 1)
-	go func() { code <- run(ctx, []string{"serve", "--log-format=text"}, lookup, &stdout, &stderr) }()
+	go func() { code <- run(ctx, []string{"serve", "--log-format=text"}, lookup, stdout, stderr) }()
 
 	address := ""
-	for deadline := time.Now().Add(10 * time.Second); address == "" && time.Now().Before(deadline); {
+	for address == "" {
 		select {
 		case got := <-code:
-			t.Fatalf("ended with %d:\n%s", got, stderr.String())
-		case <-time.After(10 * time.Millisecond): // the condition is the log line
+			t.Fatalf("ended with %d:\n%s", got, stderr)
+		case <-stderr.written:
 		}
 		if _, after, found := strings.Cut(stderr.String(), "listen_addr="); found {
 			address, _, _ = strings.Cut(after, " ")
