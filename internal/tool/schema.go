@@ -239,5 +239,5 @@ func writeString(b *bytes.Buffer, text string) {
 	encoder := json.NewEncoder(b)
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(text) // a string always encodes, and a Buffer takes it
-	b.Truncate(b.Len() - 1) // Encode ends with a newline
+	b.Truncate(b.Len() - 1)  // Encode ends with a newline
 }
