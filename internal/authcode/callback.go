@@ -3,7 +3,6 @@ package authcode
 import (
 	"crypto/subtle"
 	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -201,11 +200,10 @@ func nonceMatches(identity, nonce secret.Value) bool {
 	if err != nil {
 		return false
 	}
-	// A map, because struct tags would also match "Nonce".
-	var claims map[string]json.RawMessage
-	var got string
-	if json.Unmarshal(payload, &claims) != nil || json.Unmarshal(claims["nonce"], &got) != nil {
+	claims, ok := parseObject(payload)
+	if !ok {
 		return false
 	}
-	return subtle.ConstantTimeCompare([]byte(got), []byte(nonce.Reveal())) == 1
+	got, ok := claims.Text("nonce")
+	return ok && subtle.ConstantTimeCompare([]byte(got), []byte(nonce.Reveal())) == 1
 }

@@ -188,6 +188,7 @@ func TestReq095_TokenIsVerifiedBeforeItIsShown(t *testing.T) {
 	}{
 		"refused":       {oauth.InvalidToken("wrong_audience", "The token is for another audience.", nil), http.StatusBadGateway, reasonTokenRefused, ""},
 		"outage":        {oauth.Unavailable("no keys", 17*time.Second, nil), http.StatusServiceUnavailable, reasonVerifier, "17"},
+		"no scopes":     {oauth.InsufficientScope(oauth.Scopes{"x"}, nil), http.StatusForbidden, reasonScopes, ""},
 		"unknown error": {errors.New("broken"), http.StatusServiceUnavailable, reasonVerifier, "5"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -212,6 +213,7 @@ func TestReq095_Nonce(t *testing.T) {
 		"encrypted":       func(k *knobs) { k.plainIDToken = "a.b.c.d.e" },
 		"no nonce in it":  func(k *knobs) { k.plainIDToken = "e30.e30.x" },
 		"nonce not text":  func(k *knobs) { k.plainIDToken = "e30.eyJub25jZSI6MX0.x" },
+		"two nonces":      func(k *knobs) { k.plainIDToken = "e30.eyJub25jZSI6ImEiLCJub25jZSI6ImIifQ.x" },
 		"claims not JSON": func(k *knobs) { k.plainIDToken = "e30.e3.x" },
 	} {
 		s := startSystem(t)
@@ -252,6 +254,8 @@ func TestTokenEndpointFailures(t *testing.T) {
 		"shell token":    {200, `{"access_token":"$(reboot)","token_type":"Bearer"}`, 502, reasonTokenAnswer},
 		"header token":   {200, `{"access_token":"a\r\nx: y","token_type":"Bearer"}`, 502, reasonTokenAnswer},
 		"bad refresh":    {200, `{"access_token":"a","token_type":"Bearer","refresh_token":"\u0000"}`, 502, reasonTokenAnswer},
+		"two tokens":     {200, `{"access_token":"a","access_token":"b","token_type":"Bearer"}`, 502, reasonTokenAnswer},
+		"other names":    {200, `{"Access_Token":"a","token_type":"Bearer"}`, 502, reasonTokenAnswer},
 		"array":          {200, `[]`, 502, reasonTokenAnswer},
 	} {
 		t.Run(name, func(t *testing.T) {

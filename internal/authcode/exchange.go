@@ -16,12 +16,14 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/discovery"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
+	"tecrolabs.dev/oauth-mcp-server/internal/strictjson"
 )
 
 // Bounds of one token request.
 const (
 	tokenTimeout     = 10 * time.Second
 	maxTokenResponse = 64 << 10 // bytes, after decompression
+	maxJSONDepth     = 16
 	maxLifetime      = 10 * 365 * 24 * time.Hour
 )
 
@@ -105,13 +107,12 @@ func failureReason(status int, body []byte, reasons map[string]string) string {
 	if status >= http.StatusInternalServerError || status == http.StatusTooManyRequests {
 		return reasonASBusy
 	}
-	var failure struct {
-		Error string `json:"error"`
-	}
-	if status < http.StatusBadRequest || json.Unmarshal(body, &failure) != nil {
+	failure, ok := parseObject(body)
+	if !ok || status < http.StatusBadRequest {
 		return reasonASRefused
 	}
-	return reasonFor(reasons, failure.Error)
+	code, _ := failure.Text("error")
+	return reasonFor(reasons, code)
 }
 
 // request authenticates the client the way the server's metadata allows. A
@@ -147,37 +148,41 @@ func (e *tokenEndpoint) request(ctx context.Context, metadata discovery.Metadata
 // parse reads a successful token response. Its errors are constant texts: a
 // decoder's own would quote the body.
 func (e *tokenEndpoint) parse(body []byte) (tokens, error) {
-	var wire struct {
-		AccessToken  string          `json:"access_token"`
-		TokenType    string          `json:"token_type"`
-		ExpiresIn    json.RawMessage `json:"expires_in"`
-		Scope        string          `json:"scope"`
-		RefreshToken string          `json:"refresh_token"`
-		IDToken      string          `json:"id_token"`
+	wire, ok := parseObject(body)
+	if !ok {
+		return tokens{}, errors.New("token response is not one JSON object with distinct names")
 	}
-	if json.Unmarshal(body, &wire) != nil {
-		return tokens{}, errors.New("token response is not the JSON of RFC 6749")
-	}
+	tokenType, _ := wire.Text("token_type")
+	access, _ := wire.Text("access_token")
+	refresh, _ := wire.Text("refresh_token")
+	identity, _ := wire.Text("id_token")
+	scope, _ := wire.Text("scope")
 	switch {
-	case !strings.EqualFold(wire.TokenType, "Bearer"):
+	case !strings.EqualFold(tokenType, "Bearer"):
 		return tokens{}, errors.New("token_type is not Bearer")
-	case !isBearerToken(wire.AccessToken):
+	case !isBearerToken(access):
 		return tokens{}, errors.New("access_token is missing or has characters that a bearer token may not have")
-	case wire.RefreshToken != "" && !isPrintable(wire.RefreshToken):
+	case refresh != "" && !isPrintable(refresh):
 		return tokens{}, errors.New("refresh_token has characters that it may not have")
 	}
-	got := tokens{
-		access:   secret.New(wire.AccessToken),
-		refresh:  secret.New(wire.RefreshToken),
-		identity: secret.New(wire.IDToken),
-	}
-	if scopes := oauth.ParseScopes(wire.Scope); scopes.Validate() == nil {
+	got := tokens{access: secret.New(access), refresh: secret.New(refresh), identity: secret.New(identity)}
+	if scopes := oauth.ParseScopes(scope); scopes.Validate() == nil {
 		got.scope = scopes.String()
 	}
-	if lifetime := parseLifetime(wire.ExpiresIn); lifetime > 0 {
+	expiresIn, _ := wire.Get("expires_in")
+	if lifetime := parseLifetime(expiresIn); lifetime > 0 {
 		got.expires = e.now().Add(lifetime)
 	}
 	return got, nil
+}
+
+// parseObject reads a JSON object in which no name comes twice.
+func parseObject(raw []byte) (strictjson.Object, bool) {
+	if strictjson.Check(raw, maxJSONDepth) != nil {
+		return nil, false
+	}
+	object, err := strictjson.ParseObject(raw)
+	return object, err == nil
 }
 
 // parseLifetime reads expires_in, in seconds; some servers send it as a text.

@@ -198,6 +198,9 @@ func (f *Flow) verify(ctx context.Context, token secret.Value) (oauth.Principal,
 		return principal, nil
 	}
 	verdict, isVerdict := errors.AsType[*oauth.Refusal](err)
+	if isVerdict && verdict.Status == http.StatusForbidden {
+		return oauth.Principal{}, refuse(reasonScopes, err)
+	}
 	if isVerdict && verdict.Status < http.StatusInternalServerError {
 		return oauth.Principal{}, refuse(reasonTokenRefused, err)
 	}

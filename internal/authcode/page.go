@@ -33,10 +33,15 @@ func (f *Flow) forPeople(w http.ResponseWriter, r *http.Request, handle func(htt
 		return err
 	}
 	refusal := oauth.AsRefusal(err)
-	// The edge sees no error, so the record of it is made here.
+	// The edge sees no error, so its record of one is made here.
 	telemetry.Annotate(r.Context(), slog.String("reason", refusal.Reason))
-	f.logger.LogAttrs(r.Context(), slog.LevelWarn, "sign-in refused",
-		slog.String("reason", refusal.Reason), slog.Int("status", refusal.Status), slog.String("error", refusal.Error()))
+	if refusal.Status >= http.StatusInternalServerError {
+		attrs := []slog.Attr{slog.String("reason", refusal.Reason)}
+		if refusal.Err != nil {
+			attrs = append(attrs, slog.String("error", refusal.Err.Error()))
+		}
+		f.logger.LogAttrs(r.Context(), slog.LevelWarn, "request failed", attrs...)
+	}
 	return f.errorPage(w, r, refusal)
 }
 

@@ -2,7 +2,6 @@ package authcode
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"mime"
@@ -142,16 +141,16 @@ func readRefreshToken(w http.ResponseWriter, r *http.Request) (secret.Value, err
 }
 
 // fromJSON reads {"refresh_token": "…"}; grant_type may be there, members with
-// other names are passed over (RFC 6749 section 3.2).
+// other names are passed over, none may come twice (RFC 6749 section 3.2).
 func fromJSON(body []byte) (grantType, token string, ok bool) {
-	var members map[string]json.RawMessage // exact names, unlike struct tags
-	if json.Unmarshal(body, &members) != nil || json.Unmarshal(members["refresh_token"], &token) != nil {
+	members, ok := parseObject(body)
+	if !ok {
 		return "", "", false
 	}
-	if raw, given := members["grant_type"]; given && json.Unmarshal(raw, &grantType) != nil {
-		return "", "", false
-	}
-	return grantType, token, true
+	_, given := members.Get("grant_type")
+	grantType, isText := members.Text("grant_type")
+	token, ok = members.Text("refresh_token")
+	return grantType, token, ok && given == isText
 }
 
 // fromForm reads refresh_token=…; no parameter may come twice (RFC 6749 section

@@ -115,6 +115,7 @@ func TestReq097_RequestMatrix(t *testing.T) {
 		"other name":      {asJSON, `{"Refresh_Token":"a"}`, 400, "invalid_request"},
 		"JSON grant type": {asJSON, `{"refresh_token":"a","grant_type":"password"}`, 400, "unsupported_grant_type"},
 		"grant not text":  {asJSON, `{"refresh_token":"a","grant_type":1}`, 400, "invalid_request"},
+		"twice":           {asJSON, `{"refresh_token":"a","refresh_token":"b"}`, 400, "invalid_request"},
 		"trailing data":   {asJSON, `{"refresh_token":"a"}{}`, 400, "invalid_request"},
 		"text":            {"text/plain", `{"refresh_token":"a"}`, 400, "invalid_request"},
 		"multipart":       {"multipart/form-data; boundary=x", "x", 400, "invalid_request"},

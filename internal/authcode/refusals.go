@@ -30,6 +30,7 @@ const (
 	reasonTokenAnswer  = "token_response_malformed"
 	reasonNonce        = "nonce_mismatch"
 	reasonTokenRefused = "token_not_accepted"
+	reasonScopes       = "required_scopes_not_granted"
 	reasonVerifier     = "verifier_unavailable"
 
 	reasonCrossSite     = "cross_site_request"
@@ -156,6 +157,11 @@ var verdicts = map[string]verdict{
 		http.StatusBadGateway, oauth.CodeServerError,
 		"The authorization server issued a token that this server does not accept; the operator has to compare issuer, audience and signing algorithm.",
 		"El servidor de autorización emitió un token que este servidor no acepta; quien lo opera debe comparar emisor, audiencia y algoritmo de firma.",
+	},
+	reasonScopes: {
+		http.StatusForbidden, oauth.CodeInsufficientScope,
+		"The authorization server did not grant the scopes that this server needs; ask for access, then start again.",
+		"El servidor de autorización no ha concedido los permisos que este servidor necesita; solicita acceso y empieza de nuevo.",
 	},
 	reasonVerifier: {
 		http.StatusServiceUnavailable, oauth.CodeTemporarilyUnavailable,
