@@ -1,0 +1,216 @@
+package apptest
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/app"
+	"tecrolabs.dev/oauth-mcp-server/internal/config"
+	"tecrolabs.dev/oauth-mcp-server/internal/devstack"
+	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
+)
+
+// Version is what the server under test calls itself.
+const Version = "0.0.0-test"
+
+// shutdownTimeout bounds the shutdown of the server under test.
+const shutdownTimeout = 10 * time.Second
+
+// System is a running server with the development stack around it. Use [Start].
+type System struct {
+	URL    string          // of the server, http://localhost:PORT
+	App    *app.App        // the server
+	Stack  *devstack.Stack // authorization server, token signer and Otus
+	Logs   *Logs           // everything both logged
+	Config config.Config   // as the server has it
+
+	t          testing.TB
+	label      string
+	stackOnce  sync.Once
+	stopOnce   sync.Once
+	stopApp    context.CancelFunc
+	stopStack  context.CancelFunc
+	stackCtx   context.Context //nolint:containedctx // StartStack runs under it whenever it is called
+	appDone    chan error
+	stackDone  chan error
+	mu         sync.Mutex
+	secrets    []string
+	httpClient *http.Client
+}
+
+// Start runs a system and waits until it is ready. Ana is signed in at the
+// authorization server and never asked, unless an option says otherwise.
+func Start(t testing.TB, opts ...Option) *System {
+	t.Helper()
+	o := options{signIn: "ana", ready: true, stack: true}
+	for _, apply := range opts {
+		apply(&o)
+	}
+	label := t.Name() + " " + strconv.FormatInt(time.Now().UnixNano(), 36)
+	logs := newLogs(t)
+	logger, err := telemetry.NewLogger(logs, "debug", "json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, serverURL := listen(t)
+	authListener, _ := listen(t)
+	otusListener, _ := listen(t)
+	stack, err := devstack.New(devstack.Config{
+		AuthListener: authListener, OtusListener: otusListener,
+		ServerURL: serverURL, SignIn: o.signIn, TokenLifetime: o.tokenLifetime,
+		Logger: logger.With(slog.String("part", "devstack")),
+	})
+	if err != nil {
+		t.Fatalf("development stack: %v", err)
+	}
+	stack.SetIdPFault(o.idpFault)
+	cfg := configure(serverURL, listener.Addr().String(), stack.URLs())
+	for _, change := range o.configure {
+		change(&cfg)
+	}
+	server, err := app.New(app.Options{Config: cfg, Logger: logger, Version: Version, Listener: listener})
+	if err != nil {
+		t.Fatalf("server: %v", err)
+	}
+	s := &System{
+		URL: serverURL, App: server, Stack: stack, Logs: logs, Config: cfg,
+		t: t, label: label, appDone: make(chan error, 1), stackDone: make(chan error, 1),
+		httpClient: newClient(),
+	}
+	var appCtx context.Context
+	background := context.WithoutCancel(t.Context()) // the cleanup ends it, after the test's own
+	appCtx, s.stopApp = context.WithCancel(background)
+	s.stackCtx, s.stopStack = context.WithCancel(background)
+	t.Cleanup(s.verify)
+	labelled(label, func() { s.appDone <- server.Run(appCtx) })
+	if o.stack {
+		s.StartStack()
+	}
+	if o.ready {
+		Eventually(t, "the server is ready", func() bool { return len(server.Unready()) == 0 })
+	}
+	return s
+}
+
+// configure is what the dev command sets.
+func configure(serverURL, listenAddr string, urls devstack.URLs) config.Config {
+	cfg := config.Default()
+	cfg.ServerURL = serverURL
+	cfg.ListenAddr = listenAddr
+	cfg.AuthorizationServers = []string{urls.AuthorizationServer}
+	cfg.JWTIssuer = urls.TokenIssuer
+	cfg.OAuthClientID = urls.ClientID
+	cfg.OtusURL = urls.Otus
+	cfg.ShutdownTimeout = shutdownTimeout
+	return cfg
+}
+
+func listen(t testing.TB) (l net.Listener, url string) {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() }) // usually its server has
+	address, ok := l.Addr().(*net.TCPAddr)
+	if !ok {
+		t.Fatalf("listener address %v is not TCP", l.Addr())
+	}
+	return l, "http://localhost:" + strconv.Itoa(address.Port)
+}
+
+// StartStack runs the development stack of a system that was started
+// [WithoutStack]. Further calls do nothing.
+func (s *System) StartStack() {
+	s.stackOnce.Do(func() {
+		labelled(s.label, func() { s.stackDone <- s.Stack.Run(s.stackCtx) })
+	})
+}
+
+// Client returns an HTTP client that follows no redirects.
+func (s *System) Client() *http.Client { return s.httpClient }
+
+func newClient() *http.Client {
+	return &http.Client{
+		Transport:     &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Token returns a good access token of user for the server.
+func (s *System) Token(user string) string {
+	s.t.Helper()
+	return s.Mint(devstack.Mint{User: user})
+}
+
+// Mint returns the access token that m describes.
+func (s *System) Mint(m devstack.Mint) string {
+	s.t.Helper()
+	minted, err := s.Stack.Mint(m)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return minted.AccessToken
+}
+
+// Secret adds values to what must not be in the logs. What the stack issues is
+// there already. Values shorter than twelve characters are not looked for.
+func (s *System) Secret(values ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.secrets = append(s.secrets, values...)
+}
+
+// StopServer ends the server as a signal would and returns what it returned. It
+// waits until all that was accepted is answered.
+func (s *System) StopServer() error {
+	s.stopApp()
+	select {
+	case err := <-s.appDone:
+		s.appDone <- err // for the next one who asks
+		return err
+	case <-time.After(shutdownTimeout + time.Minute):
+		s.t.Error("the server did not stop")
+		return context.DeadlineExceeded
+	}
+}
+
+// Stop ends the server and then the stack, and waits for both. The end of the
+// test calls it; further calls do nothing.
+func (s *System) Stop() {
+	s.t.Helper()
+	s.stopOnce.Do(func() {
+		s.httpClient.CloseIdleConnections()
+		if err := s.StopServer(); err != nil {
+			s.t.Errorf("the server ended with: %v", err)
+		}
+		s.stopStack()
+		s.stackOnce.Do(func() { s.stackDone <- nil }) // it never ran
+		if err := <-s.stackDone; err != nil {
+			s.t.Errorf("the development stack ended with: %v", err)
+		}
+	})
+}
+
+// verify stops the system and holds it to what every test wants of it.
+func (s *System) verify() {
+	s.t.Helper()
+	s.Stop()
+	s.httpClient.CloseIdleConnections()
+	if left := remaining(s.label); left != "" {
+		s.t.Errorf("goroutines of the system are still there:\n%s", left)
+	}
+	s.mu.Lock()
+	secrets := append(s.Stack.Issued(), s.secrets...)
+	s.mu.Unlock()
+	s.Logs.close()
+	for _, leak := range Leaks(s.Logs.String(), secrets) {
+		s.t.Errorf("a secret is in the logs: %s", leak)
+	}
+}

@@ -1,0 +1,76 @@
+package apptest
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestStartIsReady(t *testing.T) {
+	system := Start(t)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, system.URL+"/readyz", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := system.Client().Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Errorf("GET /readyz = %d, want 200", response.StatusCode)
+	}
+	system.Stop()
+	if response, err := system.Client().Do(request); err == nil {
+		response.Body.Close()
+		t.Error("the server still answers after Stop")
+	}
+}
+
+func TestLeaksFindsPartsOfSecrets(t *testing.T) {
+	secret := "abcdefghijklmnopqrstuvwxyz"
+	for name, test := range map[string]struct {
+		logs string
+		want int
+	}{
+		"nothing":            {"nothing to see\nhere\n", 0},
+		"whole":              {"x " + secret + " y\n", 1},
+		"twelve in a row":    {"ok\n{\"m\":\"" + secret[7:19] + "\"}\n", 1},
+		"eleven in a row":    {secret[7:18] + "\n", 0},
+		"across a new line":  {secret[:8] + "\n" + secret[8:16] + "\n", 0},
+		"two lines":          {secret + "\n" + secret + "\n", 2},
+		"without a new line": {secret[14:], 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := Leaks(test.logs, []string{"short", secret})
+			if len(got) != test.want {
+				t.Errorf("got %d leaks, want %d: %q", len(got), test.want, got)
+			}
+			for _, leak := range got {
+				if strings.Contains(leak, secret[7:19]) {
+					t.Errorf("the report repeats the secret: %s", leak)
+				}
+			}
+		})
+	}
+}
+
+func TestRemainingSeesInheritedGoroutines(t *testing.T) {
+	label := t.Name()
+	end := make(chan struct{})
+	started := make(chan struct{})
+	labelled(label, func() {
+		go func() { // outlives its parent, as a leak would
+			close(started)
+			<-end
+		}()
+	})
+	<-started
+	if stacks(label) == "" {
+		t.Error("a goroutine that is still there was not found")
+	}
+	close(end)
+	if left := remaining(label); left != "" {
+		t.Errorf("still there: %s", left)
+	}
+}

@@ -1,0 +1,13 @@
+// Package apptest runs the whole system in a test: the server as internal/app
+// wires it and the development stack around it, in one process, on real
+// loopback sockets.
+//
+// [Start] is the start; what it returns has the URL, the stack and tokens. When
+// the test ends everything is stopped and awaited, and the test fails
+//   - if any log line holds twelve characters in a row of any token, code or
+//     secret that was issued in it or handed to [System.Secret],
+//   - if a goroutine of the system is still there.
+//
+// [Eventually] waits for conditions; nothing here sleeps. The package is for
+// tests only and may import anything.
+package apptest

@@ -1,0 +1,49 @@
+package apptest
+
+import (
+	"time"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/config"
+	"tecrolabs.dev/oauth-mcp-server/internal/devstack"
+)
+
+// Option changes how a [System] is started.
+type Option func(*options)
+
+type options struct {
+	signIn        string
+	tokenLifetime time.Duration
+	idpFault      devstack.IdPFault
+	configure     []func(*config.Config)
+	stack         bool
+	ready         bool
+}
+
+// WithConfig changes the server's configuration before it starts.
+func WithConfig(change func(*config.Config)) Option {
+	return func(o *options) { o.configure = append(o.configure, change) }
+}
+
+// WithSignIn signs user in instead of Ana; "" asks for a person.
+func WithSignIn(user string) Option {
+	return func(o *options) { o.signIn = user }
+}
+
+// WithTokenLifetime sets how long access tokens live; the default is an hour.
+func WithTokenLifetime(lifetime time.Duration) Option {
+	return func(o *options) { o.tokenLifetime = lifetime }
+}
+
+// WithIdPFault starts with an identity provider that misbehaves. Start does not
+// wait for readiness then.
+func WithIdPFault(fault devstack.IdPFault) Option {
+	return func(o *options) { o.idpFault, o.ready = fault, false }
+}
+
+// WithoutStack starts the server while nothing answers at the addresses of the
+// identity provider and of Otus: connections are taken by the kernel and
+// hang. Start does not wait for readiness then; [System.StartStack] brings the
+// stack up.
+func WithoutStack() Option {
+	return func(o *options) { o.stack, o.ready = false, false }
+}
