@@ -115,7 +115,7 @@ func TestReq045_KeySetsAreBounded(t *testing.T) {
 	}
 }
 
-func TestNewRefusesHalfConfigurations(t *testing.T) {
+func TestReq040_NewRefusesHalfConfigurations(t *testing.T) {
 	provider := startIDP(t, rsaKey())
 	fetcher := provider.fetcher(t)
 	for _, tc := range []struct {
@@ -130,7 +130,7 @@ func TestNewRefusesHalfConfigurations(t *testing.T) {
 			c.Issuers = append(c.Issuers, IssuerConfig{Issuer: "https://idp.example/", JWKSURL: "https://idp.example/j"})
 		}, "listed twice"},
 		{"key set over http", func(c *Config) { c.Issuers[0].JWKSURL = "http://idp.example/jwks" }, "neither https"},
-		{"HS256", func(c *Config) { c.Issuers[0].Algorithms = []string{"HS256"} }, `"HS256" is not one of`},
+		{"HS256", func(c *Config) { c.Issuers[0].Algorithms = []string{"HS256"} }, `algorithm "HS256" is not one of`},
 		{"none", func(c *Config) { c.Issuers[0].Algorithms = []string{rs256, "none"} }, `"none" is not one of`},
 		{"no audience", func(c *Config) { c.Audiences = nil }, "Audiences"},
 		{"empty audience", func(c *Config) { c.Audiences = []string{""} }, "Audiences"},

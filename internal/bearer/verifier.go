@@ -23,9 +23,9 @@ const (
 	maxLeeway     = 60 * time.Second
 )
 
-// maxRefetches bounds how often one token looks for newer keys: once for a load
-// that was under way and may be older than the key, once for its own, once more
-// for the luck of the draw.
+// maxRefetches bounds how often one token looks for newer keys: once because
+// somebody else has just brought some, once in a load that was under way and may
+// be older than its key, once in a load of its own.
 const maxRefetches = 3
 
 // IssuerConfig is one trusted issuer.
@@ -156,7 +156,7 @@ func (c IssuerConfig) validate() []error {
 	}
 	for _, algorithm := range c.Algorithms {
 		if !slices.Contains(possibleAlgorithms, algorithm) {
-			problems = append(problems, fmt.Errorf("Algorithms: %q is not one of %s", algorithm, strings.Join(possibleAlgorithms, ", ")))
+			problems = append(problems, fmt.Errorf("algorithm %q is not one of %s", algorithm, strings.Join(possibleAlgorithms, ", ")))
 		}
 	}
 	return problems

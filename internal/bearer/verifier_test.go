@@ -279,6 +279,30 @@ func verifyRows(t *testing.T, rows []spoiled) {
 	}
 }
 
+// Whatever a token says comes back short and harmless: the challenge has the
+// parameters that we wrote and no others.
+func TestReq020_HostileClaimsInTheChallenge(t *testing.T) {
+	hostile := "\", error=\"none\", scope=\"admin\r\nSet-Cookie: a=b\\\u00e9 " + strings.Repeat("x", 4000)
+	provider := startIDP(t, rsaKey())
+	v := provider.verifier(t, nil)
+	for name, reason := range map[string]Reason{"aud": WrongAudience, "iss": WrongIssuer, "typ": WrongType, "alg": WrongAlgorithm} {
+		t.Run(name, func(t *testing.T) {
+			f := newForge(provider.issuer, rsaKey(), noon)
+			if _, inHeader := f.header[name]; inHeader {
+				f.header[name] = hostile
+			} else {
+				f.claims[name] = hostile
+			}
+			_, err := v.Verify(t.Context(), f.token(t))
+			refusal := wantRefusal(t, err, reason, secret.Value{})
+			value := oauth.Challenge{Error: refusal.Code, ErrorDescription: refusal.Description}.String()
+			if len(value) > 600 || strings.Count(value, "=") != 2 || strings.Count(value, `"`) != 4 || strings.ContainsAny(value, "\r\n\\") {
+				t.Errorf("challenge %q", value)
+			}
+		})
+	}
+}
+
 // Every Reason of the closed list is produced by some test.
 func TestEveryReasonIsProduced(t *testing.T) {
 	produced := map[string]bool{
@@ -321,6 +345,7 @@ func TestReq036_Principal(t *testing.T) {
 		{"scope", map[string]any{"scope": " a  b a ", "scp": "z"}, func(p *oauth.Principal) { p.Scopes = oauth.Scopes{"a", "b"} }},
 		{"scp text", map[string]any{"scp": "a b"}, func(p *oauth.Principal) { p.Scopes = oauth.Scopes{"a", "b"} }},
 		{"scp list", map[string]any{"scp": []string{"a", "b"}}, func(p *oauth.Principal) { p.Scopes = oauth.Scopes{"a", "b"} }},
+		{"scope list", map[string]any{"scope": []string{"a", "b"}}, func(p *oauth.Principal) { p.Scopes = oauth.Scopes{"a", "b"} }},
 		{"scope tokens that cannot be", map[string]any{"scope": "a b\"c \u00e9"}, func(p *oauth.Principal) { p.Scopes = oauth.Scopes{"a"} }},
 		{"audiences", map[string]any{"aud": []string{"x", testAudience}}, func(p *oauth.Principal) { p.Audience = []string{"x", testAudience} }},
 	} {
