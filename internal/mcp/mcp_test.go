@@ -1,0 +1,189 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/bearer"
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+	"tecrolabs.dev/oauth-mcp-server/internal/secret"
+	"tecrolabs.dev/oauth-mcp-server/internal/tool"
+)
+
+// fakeTools has one tool, "teams", whose behaviour each test sets.
+type fakeTools struct {
+	call func(ctx context.Context, caller tool.Caller, arguments json.RawMessage) (tool.Result, error)
+}
+
+func (f *fakeTools) Definitions() []tool.Definition {
+	return []tool.Definition{{
+		Name: "teams", Title: "Teams", Description: "Lists teams.",
+		InputSchema: json.RawMessage(`{"type":"object","additionalProperties":false}`),
+		Annotations: &tool.Annotations{ReadOnlyHint: new(true)},
+	}}
+}
+
+func (f *fakeTools) Call(ctx context.Context, caller tool.Caller, name string, arguments json.RawMessage) (tool.Result, error) {
+	if name != "teams" {
+		return tool.Result{}, &tool.UnknownToolError{Name: name}
+	}
+	if f.call == nil {
+		return tool.Result{Text: `{"teams":[]}`, Structured: json.RawMessage(`{"teams":[]}`)}, nil
+	}
+	return f.call(ctx, caller, arguments)
+}
+
+// harness is a Server behind a stand-in for the gate: "Authorization: Bearer
+// PERSON/CLIENT/SERIAL" is PERSON with CLIENT, authenticated.
+type harness struct {
+	*Server
+	tools *fakeTools
+	life  time.Duration // of tokens
+}
+
+func newHarness(t *testing.T) *harness {
+	t.Helper()
+	h := &harness{tools: &fakeTools{}, life: time.Hour}
+	server, err := New(Config{
+		Tools: h.tools, Info: Info{Name: "test", Version: "1"},
+		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), MessagePath: "/mcp/sse",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Server = server
+	return h
+}
+
+func (h *harness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	parts := append(strings.Split(token, "/"), "", "")
+	access := bearer.Access{Token: secret.New(token), Principal: oauth.Principal{
+		Issuer: "https://issuer.example", Subject: parts[0], ClientID: parts[1], Expiry: time.Now().Add(h.life),
+	}}
+	if token != "" {
+		r = r.WithContext(bearer.WithAccess(r.Context(), access))
+	}
+	handler := h.Post
+	switch r.Method + " " + r.URL.Path {
+	case "GET /mcp/sse":
+		handler = h.OpenStream
+	case "POST /mcp/sse":
+		handler = h.PostMessage
+	}
+	if err := handler(w, r); err != nil {
+		refusal := oauth.AsRefusal(err)
+		w.WriteHeader(refusal.Status)
+		_, _ = io.WriteString(w, refusal.Code+": "+refusal.Description)
+	}
+}
+
+// serve answers on a real socket.
+func (h *harness) serve(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(func() {
+		h.Drain()
+		server.Close()
+	})
+	return server.URL
+}
+
+// reply is an answer as a client reads it.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+	rpc    struct {
+		ID     json.RawMessage
+		Result map[string]any
+		Error  *struct {
+			Code    int
+			Message string
+			Data    map[string]any
+		}
+	}
+}
+
+func post(t *testing.T, url, body string, header map[string]string) reply {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Accept", "application/json, text/event-stream")
+	request.Header.Set("Authorization", "Bearer ana/claude/1")
+	for name, value := range header {
+		if value == "" {
+			request.Header.Del(name)
+			continue
+		}
+		request.Header.Set(name, value)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := reply{status: response.StatusCode, header: response.Header, body: string(text)}
+	_ = json.Unmarshal(text, &got.rpc)
+	return got
+}
+
+// pipeListener makes connections in memory, for tests in a synctest bubble.
+type pipeListener struct {
+	connections chan net.Conn
+	closed      chan struct{}
+	once        sync.Once
+}
+
+func newPipeListener() *pipeListener {
+	return &pipeListener{connections: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.connections:
+		return conn, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+
+func (l *pipeListener) client() *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			near, far := net.Pipe()
+			select {
+			case l.connections <- far:
+				return near, nil
+			case <-l.closed:
+				return nil, net.ErrClosed
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		},
+	}}
+}
