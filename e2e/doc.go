@@ -1,0 +1,8 @@
+// Package e2e walks through the whole system from outside, with clients that
+// nobody here wrote: the SDKs in Go and TypeScript and the Inspector's command
+// line; and with plain HTTP where the exact bytes matter.
+//
+// The clients in JavaScript are pinned in package.json; "npm ci" in this folder
+// brings them and the Node.js they run on. Every system under test comes from
+// internal/apptest, which also holds its logs against every token it issued.
+package e2e
