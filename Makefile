@@ -1,0 +1,102 @@
+# Entry points for people and for CI; "make help" lists them. Logic belongs in
+# Go tests, not here.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+# What "make build" writes and how it is named. An empty VERSION leaves it to
+# what the go command records of the repository.
+BIN ?= bin/oauth-mcp-server
+VERSION ?=
+IMAGE ?= oauth-mcp-server
+
+# A count, not a time: with a time, the coordinator of Go 1.26 can report its own
+# deadline as a failure (go.dev/issue/75804).
+FUZZTIME ?= 10000x
+
+# The linter's file carries its version, so that a new one is built when
+# tools/go.mod changes and an old one is kept until then.
+lint_version = $(shell awk '$$1 == "github.com/golangci/golangci-lint/v2" { print $$2; exit }' tools/go.mod)
+golangci = bin/golangci-lint-$(lint_version)
+
+# What the tree looks like, to compare before and after. The clone may belong to
+# another user than the one who builds.
+tree_state = { git -c safe.directory='*' status --porcelain; git -c safe.directory='*' diff; }
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: dev
+dev: ## Run the server with a development authorization server and API
+	go run ./cmd/oauth-mcp-server dev
+
+.PHONY: test
+test: e2e/node_modules/.package-lock.json ## Everything CI runs: check, fuzz, all tests with the race detector
+	@mkdir -p bin && $(tree_state) > bin/tree.before
+	@$(MAKE) check fuzz race
+	@$(tree_state) | diff bin/tree.before - || { echo "make test has changed the tree"; exit 1; }
+
+.PHONY: race
+race: ## Run all tests with the race detector, in random order
+	go test -race -shuffle=on -count=1 -timeout=10m ./...
+
+.PHONY: e2e
+e2e: e2e/node_modules/.package-lock.json ## Run the end-to-end tests, with clients of other people
+	go test -race -shuffle=on -count=1 -timeout=10m -v ./e2e/...
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME
+	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' cmd internal | sort | while IFS=: read -r file function; do \
+		echo "fuzz $$(dirname "$$file") $${function#func }"; \
+		go test -run='^$$' -fuzz="^$${function#func }$$" -fuzztime=$(FUZZTIME) -timeout=5m "./$$(dirname "$$file")" | grep -v '^fuzz: elapsed'; \
+	done
+
+.PHONY: check
+check: lint ## Check format, lint, vet and the module files
+	go vet ./...
+	go mod tidy -diff
+	go mod verify
+
+.PHONY: lint
+lint: $(golangci) ## Check format and lint
+	$(golangci) fmt --diff
+	$(golangci) run
+
+.PHONY: fmt
+fmt: $(golangci) ## Modernize and format the code
+	go fix ./...
+	$(golangci) fmt
+
+.PHONY: gen
+gen: ## Write the generated files and the goldens again
+	go test ./internal/config ./cmd/oauth-mcp-server -update
+
+.PHONY: tidy
+tidy: ## Tidy the module files
+	go mod tidy
+	go -C tools mod tidy
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities; needs https://vuln.go.dev
+	go tool -modfile=tools/go.mod govulncheck ./...
+
+.PHONY: build
+build: ## Build the static binary BIN, as the image does
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o "$(BIN)" ./cmd/oauth-mcp-server
+
+.PHONY: image
+image: ## Build the container image IMAGE; needs Docker
+	docker build --build-arg VERSION="$(VERSION)" --tag "$(IMAGE)" .
+
+$(golangci): tools/go.mod tools/go.sum
+	go -C tools build -o "../$@" github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch "$@"
+
+# npm writes this file last, and only when it has installed everything.
+e2e/node_modules/.package-lock.json: e2e/package.json e2e/package-lock.json
+	npm --prefix e2e ci --ignore-scripts --no-audit --no-fund
+	@touch "$@"
