@@ -44,13 +44,13 @@ func expiryOf(got tokens, principal oauth.Principal) time.Time {
 
 // writeTokens writes the JSON; the protective headers are already set.
 func writeTokens(w http.ResponseWriter, a answer) error {
-	body, err := json.Marshal(a)
+	body, err := json.Marshal(a) //nolint:gosec // tokens are what the caller came for
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Pragma", "no-cache") // RFC 6749 section 5.1
-	w.Write(body)                        // an error means the reader is gone
+	_, _ = w.Write(body)                 // an error means the reader is gone
 	return nil
 }
 

@@ -159,9 +159,9 @@ func (as *authServer) token(w http.ResponseWriter, r *http.Request) {
 	defer as.mu.Unlock()
 	switch {
 	case as.knobs.tokenStatus != 0:
-		w.Header().Set("Location", as.URL+"/elsewhere")
+		w.Header().Set("Location", as.URL+"/token")
 		w.WriteHeader(as.knobs.tokenStatus)
-		io.WriteString(w, as.knobs.tokenBody)
+		_, _ = io.WriteString(w, as.knobs.tokenBody)
 	case !as.authenticated(r, form):
 		writeTestJSON(w, http.StatusUnauthorized, map[string]any{"error": "invalid_client"})
 	case form.Get("resource") != testResource:
@@ -221,6 +221,13 @@ func writeTestJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body)
+}
+
+// member returns the text of one member, "" when there is none.
+func (r reply) member(t *testing.T, name string) string {
+	t.Helper()
+	text, _ := r.json(t)[name].(string)
+	return text
 }
 
 // system is a Flow behind a real server, and its authorization server.

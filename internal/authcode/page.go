@@ -143,6 +143,6 @@ func (f *Flow) render(w http.ResponseWriter, status int, name string, p page, vi
 	header.Set("Cross-Origin-Opener-Policy", "same-origin") // the tab that opened this one gets no handle on it
 	header.Set("X-Frame-Options", "DENY")
 	w.WriteHeader(status)
-	w.Write(body.Bytes()) // an error means the reader is gone
+	_, _ = w.Write(body.Bytes()) // an error means the reader is gone
 	return nil
 }

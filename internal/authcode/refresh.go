@@ -59,8 +59,9 @@ func (f *Flow) refreshed(w http.ResponseWriter, r *http.Request) (tokens, oauth.
 	// The first request does the work for all of the same token, and finishes
 	// it even if its caller goes away: the old token is spent by then, and the
 	// caller's retry has to find the new ones. Every step has its own timeout.
+	ctx := context.WithoutCancel(r.Context())
 	shared, err, _ := f.flight.Do(key, func() (any, error) {
-		got, principal, err := f.redeemOnce(context.WithoutCancel(r.Context()), token)
+		got, principal, err := f.redeemOnce(ctx, token)
 		return result{got, principal}, err
 	})
 	if err != nil {

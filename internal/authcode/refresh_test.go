@@ -1,9 +1,11 @@
 package authcode
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -71,7 +73,7 @@ func TestReq097_RefreshRotates(t *testing.T) {
 			if len(got.Cookies()) != 0 {
 				t.Error("sets a cookie")
 			}
-			token = body["refresh_token"].(string)
+			token = got.member(t, "refresh_token")
 		}
 		sent := s.as.tokenRequests()
 		last := sent[len(sent)-1]
@@ -249,8 +251,24 @@ func TestReq097_RefreshedTokensSurviveAnOutageOfTheVerifier(t *testing.T) {
 	if got.StatusCode != http.StatusOK || len(s.as.tokenRequests()) != before {
 		t.Fatalf("%d %s", got.StatusCode, got.text)
 	}
-	if next := s.refresh(got.json(t)["refresh_token"].(string)); next.StatusCode != http.StatusOK {
+	if next := s.refresh(got.member(t, "refresh_token")); next.StatusCode != http.StatusOK {
 		t.Errorf("%d %s", next.StatusCode, next.text)
+	}
+}
+
+func TestReq097_CallerThatWentAwayFindsTheTokens(t *testing.T) {
+	s := startSystem(t)
+	token := s.refreshToken()
+	before := len(s.as.tokenRequests())
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	request := httptest.NewRequestWithContext(gone, http.MethodPost, "/auth/refresh", strings.NewReader("refresh_token="+token))
+	request.Header.Set("Content-Type", asForm)
+	if err := s.flow.Refresh(newRecorder(), request); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.refresh(token); got.StatusCode != http.StatusOK || len(s.as.tokenRequests()) != before+1 {
+		t.Errorf("%d %s", got.StatusCode, got.text)
 	}
 }
 

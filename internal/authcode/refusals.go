@@ -66,7 +66,7 @@ var verdicts = map[string]verdict{
 	reasonMetadata: {
 		http.StatusServiceUnavailable, oauth.CodeTemporarilyUnavailable,
 		"The authorization server cannot be reached right now; try again in a moment.",
-		"No se puede contactar con el servidor de autorización en este momento; vuelve a intentarlo dentro de un momento.",
+		"No se puede contactar con el servidor de autorización ahora mismo; vuelve a intentarlo en unos instantes.",
 	},
 	reasonNoPKCE: {
 		http.StatusBadGateway, oauth.CodeServerError,
@@ -116,7 +116,7 @@ var verdicts = map[string]verdict{
 	reasonIssuer: {
 		http.StatusBadRequest, oauth.CodeInvalidRequest,
 		"The answer did not come from the authorization server that was asked, so nothing of it was used; start again, and tell the operator if it goes on.",
-		"La respuesta no procede del servidor de autorización al que se preguntó, así que no se ha usado nada de ella; empieza de nuevo y avisa a quien lo opera si continúa.",
+		"La respuesta no viene del servidor de autorización al que se preguntó, así que no se ha usado nada de ella; empieza de nuevo y avisa a quien lo opera si continúa.",
 	},
 	reasonDenied: {
 		http.StatusForbidden, oauth.CodeAccessDenied,
@@ -126,7 +126,7 @@ var verdicts = map[string]verdict{
 	reasonASBusy: {
 		http.StatusServiceUnavailable, oauth.CodeTemporarilyUnavailable,
 		"The authorization server is not working properly right now; try again in a moment.",
-		"El servidor de autorización no funciona correctamente en este momento; vuelve a intentarlo dentro de un momento.",
+		"El servidor de autorización no funciona correctamente ahora mismo; vuelve a intentarlo en unos instantes.",
 	},
 	reasonASRefused: {
 		http.StatusBadGateway, oauth.CodeServerError,
@@ -166,7 +166,7 @@ var verdicts = map[string]verdict{
 	reasonVerifier: {
 		http.StatusServiceUnavailable, oauth.CodeTemporarilyUnavailable,
 		"The token cannot be checked right now, because the identity provider's keys are out of reach; try again in a moment.",
-		"El token no se puede comprobar en este momento porque las claves del proveedor de identidad no están disponibles; vuelve a intentarlo dentro de un momento.",
+		"El token no se puede comprobar ahora mismo porque las claves del proveedor de identidad no están disponibles; vuelve a intentarlo en unos instantes.",
 	},
 	reasonCrossSite: {
 		status: http.StatusForbidden, code: oauth.CodeForbidden,

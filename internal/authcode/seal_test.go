@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-func testSealer(t testing.TB, material, purpose string) sealer {
-	t.Helper()
+func testSealer(tb testing.TB, material, purpose string) sealer {
+	tb.Helper()
 	s, err := newSealer([]byte(material), purpose)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }

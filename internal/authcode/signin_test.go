@@ -31,7 +31,7 @@ func TestReq090_SignInPublicAndConfidential(t *testing.T) {
 				t.Fatalf("%d %s", got.StatusCode, got.text)
 			}
 			body := got.json(t)
-			if s.as.access[body["access_token"].(string)] == "" || !s.as.refresh[body["refresh_token"].(string)] {
+			if s.as.access[got.member(t, "access_token")] == "" || !s.as.refresh[got.member(t, "refresh_token")] {
 				t.Errorf("not the issued tokens: %v", body)
 			}
 			delete(body, "access_token")

@@ -53,7 +53,7 @@ var wordings = map[string]wording{
 		StartAgain:        "Start again",
 		Reason:            "Reason for the operator",
 	},
-	spanish: {
+	spanish: { //nolint:gosec // words about tokens, not tokens
 		Lang:         spanish,
 		SignedIn:     "Has iniciado sesión",
 		Lead:         "Copia el token de acceso en un cliente MCP que no pueda iniciar sesión por sí mismo.",
