@@ -329,7 +329,31 @@ func TestWithoutRunVerifyFollowsRotations(t *testing.T) {
 		wantGood(t, v, token()) // answers at once and refreshes behind
 		synctest.Wait()
 		wantReason(t, v, token(), UnknownKey)
+
+		provider.setDown(true)
+		time.Sleep(refreshLazy)
+		before := provider.fetches.Load()
+		for range 100 {
+			wantGood(t, v, newForge(provider.issuer, otherRSAKey(), time.Now()).token(t))
+			synctest.Wait()
+		}
+		if got := provider.fetches.Load() - before; got != 1 {
+			t.Errorf("%d fetches behind 100 requests in an outage, want 1", got)
+		}
 	})
+}
+
+// Who looks for a key in a set that was replaced meanwhile looks again before
+// anybody is asked.
+func TestReq043_NewerKeysAtHandCostNoFetch(t *testing.T) {
+	provider := startIDP(t, rsaKey())
+	v := provider.verifier(t, nil)
+	wantGood(t, v, newForge(provider.issuer, rsaKey(), noon).token(t))
+	before := provider.fetches.Load()
+	keys, err := v.issuers[0].newer(t.Context(), &keySet{})
+	if err != nil || keys != v.issuers[0].current.Load() || provider.fetches.Load() != before {
+		t.Errorf("%v, %d fetches", err, provider.fetches.Load()-before)
+	}
 }
 
 func TestRunEndsWhileTheProviderHangs(t *testing.T) {
@@ -351,6 +375,9 @@ func TestRunEndsWhileTheProviderHangs(t *testing.T) {
 			}
 		default:
 			t.Error("Run goes on")
+		}
+		if i := v.issuers[0]; i.loading != nil {
+			t.Error("a load goes on after Run")
 		}
 		close(hold)
 	})

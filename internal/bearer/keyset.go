@@ -21,7 +21,7 @@ const (
 	maxKeys       = 100 // further keys are passed over
 	maxCandidates = 16  // keys tried for one token: those without kid, or with the same
 	minRSABits    = 2048
-	maxRSABits    = 8192 // a larger one makes every verification slow
+	maxRSABits    = 4096 // a larger one makes every verification slow; go-jose takes none either
 	maxJWKDepth   = 8
 )
 

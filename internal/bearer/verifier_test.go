@@ -202,6 +202,7 @@ var claimRows = []spoiled{
 	{"c_hash", claim("c_hash", "h"), IDToken, ""},
 	{"audience is the client", claim("aud", "client-1"), IDToken, ""},
 	{"audience is the client, in a list", claim("aud", []string{"client-1"}), IDToken, ""},
+	{"the API is its own client", func(_ *testing.T, f *forge) { f.claims["azp"] = testAudience }, "", ""},
 	{"cnf", claim("cnf", map[string]any{"jkt": "x"}), SenderConstrained, "bound to a key"},
 	{"empty cnf", claim("cnf", nil), SenderConstrained, ""},
 
@@ -442,6 +443,16 @@ func TestReq028_KeysNeverCrossIssuers(t *testing.T) {
 			}
 			wantRefusal(t, err, tc.want, tc.token)
 		})
+	}
+}
+
+// The issuer that chose the keys and the one of the keys that verified can
+// differ only when the issuer renames itself in between; then the token loses.
+func TestReq028_IssuerIsComparedAgainAfterTheSignature(t *testing.T) {
+	v := startIDP(t, rsaKey()).verifier(t, nil)
+	for _, tc := range []struct{ token, keys string }{{"https://a", "https://b"}, {"", ""}} {
+		renamed := &token{issuer: tc.token, keys: &keySet{issuer: tc.keys}}
+		wantRefusal(t, v.pass(claimChecks, renamed), WrongIssuer, secret.Value{})
 	}
 }
 
