@@ -24,7 +24,7 @@ func FuzzFromRequest(f *testing.F) {
 		r.URL = &url.URL{Path: "/mcp", RawQuery: query}
 		token, err := FromRequest(r)
 		if err != nil {
-			refusal := wantRefusal(t, err, Reason(oauth.AsRefusal(err).Reason), secret.Value{})
+			refusal := refusalOf(t, err, Reason(oauth.AsRefusal(err).Reason), secret.Value{})
 			if refusal.Status != http.StatusBadRequest && refusal.Status != http.StatusUnauthorized || token.IsSet() {
 				t.Errorf("status %d", refusal.Status)
 			}
@@ -58,13 +58,13 @@ func FuzzVerify(f *testing.F) {
 	f.Add(header, strings.Replace(claims, `"sub"`, `"ſub":"mallory","sub"`, 1), true, "a..b.c.d")
 	f.Add(`{"alg":"none"}`, claims, true, b64(`{"alg":"none"}`)+"."+b64(claims)+".")
 	f.Add(header, strings.Replace(claims, `"exp":`, `"exp":1e400,"x":`, 1), true, strings.Repeat(".", 100))
-	minted := good.key.sign(f, header, claims)
+	minted := good.key.sign(header, claims)
 
 	f.Fuzz(func(t *testing.T, header, claims string, signed bool, raw string) {
 		if _, err := v.Verify(t.Context(), secret.New(raw)); err == nil && raw != minted {
 			t.Fatalf("accepted %q", raw)
 		}
-		token := edKey().sign(t, header, claims)
+		token := edKey().sign(header, claims)
 		if !signed {
 			token = token[:strings.LastIndex(token, ".")+1] + b64(strings.Repeat("s", 64))
 		}
@@ -97,7 +97,7 @@ func BenchmarkVerify(b *testing.B) {
 		b.Run(key.alg, func(b *testing.B) {
 			provider := startIDP(b, key)
 			v := provider.verifier(b, func(c *Config) { c.Issuers[0].Algorithms = []string{key.alg} })
-			token := newForge(provider.issuer, key, noon).token(b)
+			token := newForge(provider.issuer, key, noon).token()
 			wantGood(b, v, token)
 			b.ReportAllocs()
 			for b.Loop() {

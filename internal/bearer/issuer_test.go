@@ -33,29 +33,29 @@ func run(t *testing.T, v *Verifier) {
 	t.Cleanup(group.Wait)
 }
 
-func wantGood(t testing.TB, v *Verifier, token secret.Value) {
-	t.Helper()
-	if _, err := v.Verify(t.Context(), token); err != nil {
-		t.Errorf("a good token was refused: %v", err)
+func wantGood(tb testing.TB, v *Verifier, token secret.Value) {
+	tb.Helper()
+	if _, err := v.Verify(tb.Context(), token); err != nil {
+		tb.Errorf("a good token was refused: %v", err)
 	}
 }
 
-func wantUnavailable(t testing.TB, v *Verifier, token secret.Value) {
-	t.Helper()
-	_, err := v.Verify(t.Context(), token)
-	refusal := wantRefusal(t, err, KeysUnavailable, token)
+func wantUnavailable(tb testing.TB, v *Verifier, token secret.Value) {
+	tb.Helper()
+	_, err := v.Verify(tb.Context(), token)
+	refusal := refusalOf(tb, err, KeysUnavailable, token)
 	if refusal.Status != http.StatusServiceUnavailable || refusal.RetryAfter < time.Second || refusal.RetryAfter > unknownPause || refusal.Challenge {
-		t.Errorf("%d, retry after %s, challenge %v", refusal.Status, refusal.RetryAfter, refusal.Challenge)
+		tb.Errorf("%d, retry after %s, challenge %v", refusal.Status, refusal.RetryAfter, refusal.Challenge)
 	}
 	if refusal.RetryAfter%time.Second != 0 {
-		t.Errorf("retry after %s, which is not whole seconds", refusal.RetryAfter)
+		tb.Errorf("retry after %s, which is not whole seconds", refusal.RetryAfter)
 	}
 }
 
-func wantReason(t testing.TB, v *Verifier, token secret.Value, want Reason) {
-	t.Helper()
-	_, err := v.Verify(t.Context(), token)
-	wantRefusal(t, err, want, token)
+func wantReason(tb testing.TB, v *Verifier, token secret.Value, want Reason) {
+	tb.Helper()
+	_, err := v.Verify(tb.Context(), token)
+	wantRefusal(tb, err, want, token)
 }
 
 // unknown is a token with a random key id. Nobody gets as far as its signature.
@@ -73,7 +73,7 @@ func TestReq043_RandomKeyIDsCostOneFetch(t *testing.T) {
 		c.Fetcher = discovery.NewFetcher(server.Client().Transport)
 		c.Now = func() time.Time { return noon.Add(time.Duration(clock.Load())) }
 	})
-	wantGood(t, v, newForge(provider.issuer, rsaKey(), noon).token(t))
+	wantGood(t, v, newForge(provider.issuer, rsaKey(), noon).token())
 	for round := range int64(2) {
 		clock.Store(round * int64(unknownPause))
 		before := provider.fetches.Load()
@@ -90,7 +90,7 @@ func TestReq043_RandomKeyIDsCostOneFetch(t *testing.T) {
 			t.Errorf("round %d: %d fetches, want 1", round, got)
 		}
 	}
-	wantGood(t, v, newForge(provider.issuer, rsaKey(), noon).token(t))
+	wantGood(t, v, newForge(provider.issuer, rsaKey(), noon).token())
 }
 
 func TestReq044_RotationLosesNoRequest(t *testing.T) {
@@ -108,7 +108,7 @@ func TestReq044_RotationLosesNoRequest(t *testing.T) {
 	for range 4 {
 		group.Go(func() {
 			for {
-				wantGood(t, v, newForge(provider.issuer, *current.Load(), noon).token(t))
+				wantGood(t, v, newForge(provider.issuer, *current.Load(), noon).token())
 				select {
 				case verified <- struct{}{}:
 				case <-stop:
@@ -129,10 +129,10 @@ func TestReq044_RotationLosesNoRequest(t *testing.T) {
 		if n == 1 {
 			next = rsaKey().named(rand.Text())
 		}
-		provider.publish(t, previous, next) // both, then sign with the new one at once
+		provider.publish(previous, next) // both, then sign with the new one at once
 		use(next)
 		settle()
-		provider.publish(t, next)
+		provider.publish(next)
 		settle()
 		clock.Add(int64(unknownPause))
 		previous = next
@@ -147,7 +147,7 @@ func TestReq022_Req044_IdentityProviderDownAtStart(t *testing.T) {
 		provider.setDown(true)
 		v := provider.verifier(t, onFakeTime)
 		run(t, v)
-		token := newForge(provider.issuer, rsaKey(), time.Now()).token(t)
+		token := newForge(provider.issuer, rsaKey(), time.Now()).token()
 		for range 5 {
 			time.Sleep(10 * time.Second)
 			wantUnavailable(t, v, token)
@@ -156,7 +156,7 @@ func TestReq022_Req044_IdentityProviderDownAtStart(t *testing.T) {
 			}
 		}
 		// A token of a foreign issuer is wrong whoever is down.
-		wantReason(t, v, newForge("https://evil.example", rsaKey(), time.Now()).token(t), WrongIssuer)
+		wantReason(t, v, newForge("https://evil.example", rsaKey(), time.Now()).token(), WrongIssuer)
 
 		before := provider.fetches.Load()
 		time.Sleep(time.Hour)
@@ -168,7 +168,7 @@ func TestReq022_Req044_IdentityProviderDownAtStart(t *testing.T) {
 		if reasons := v.Unready(); len(reasons) != 0 {
 			t.Errorf("Unready() = %q", reasons)
 		}
-		wantGood(t, v, newForge(provider.issuer, rsaKey(), time.Now()).token(t))
+		wantGood(t, v, newForge(provider.issuer, rsaKey(), time.Now()).token())
 	})
 }
 
@@ -179,7 +179,7 @@ func TestReq022_LazyLoadIsThrottled(t *testing.T) {
 		provider := startIDP(t, rsaKey())
 		provider.setDown(true)
 		v := provider.verifier(t, onFakeTime)
-		token := newForge(provider.issuer, rsaKey(), time.Now()).token(t)
+		token := newForge(provider.issuer, rsaKey(), time.Now()).token()
 		for range 100 {
 			wantUnavailable(t, v, token)
 		}
@@ -196,11 +196,11 @@ func TestReq022_UnknownKeyDuringAnOutageIsNotBlamedOnTheToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		provider := startIDP(t, rsaKey())
 		v := provider.verifier(t, onFakeTime)
-		old := newForge(provider.issuer, rsaKey(), time.Now()).token(t)
+		old := newForge(provider.issuer, rsaKey(), time.Now()).token()
 		wantGood(t, v, old)
 
 		provider.setDown(true)
-		rotated := newForge(provider.issuer, otherRSAKey(), time.Now()).token(t)
+		rotated := newForge(provider.issuer, otherRSAKey(), time.Now()).token()
 		for range 100 {
 			wantUnavailable(t, v, rotated)
 			wantGood(t, v, old)
@@ -208,7 +208,7 @@ func TestReq022_UnknownKeyDuringAnOutageIsNotBlamedOnTheToken(t *testing.T) {
 		if got := provider.fetches.Load(); got != 2 {
 			t.Errorf("%d fetches, want 2", got)
 		}
-		provider.publish(t, rsaKey(), otherRSAKey())
+		provider.publish(rsaKey(), otherRSAKey())
 		provider.setDown(false)
 		time.Sleep(unknownPause)
 		wantGood(t, v, rotated)
@@ -228,13 +228,13 @@ func TestReq044_LastGoodKeysAreKeptForADay(t *testing.T) {
 		} {
 			spoil()
 			time.Sleep(7 * time.Hour)
-			wantGood(t, v, newForge(provider.issuer, rsaKey(), time.Now()).token(t))
+			wantGood(t, v, newForge(provider.issuer, rsaKey(), time.Now()).token())
 			if reasons := v.Unready(); len(reasons) != 0 {
 				t.Errorf("spoil %d: Unready() = %q", n, reasons)
 			}
 		}
 		time.Sleep(4 * time.Hour)
-		wantUnavailable(t, v, newForge(provider.issuer, rsaKey(), time.Now()).token(t))
+		wantUnavailable(t, v, newForge(provider.issuer, rsaKey(), time.Now()).token())
 		if reasons := v.Unready(); len(reasons) != 1 || !strings.Contains(reasons[0], "older than 24h") {
 			t.Errorf("Unready() = %q", reasons)
 		}
@@ -245,12 +245,12 @@ func TestReq043_AllConcurrentRequestsWaitForOneFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		provider := startIDP(t, rsaKey())
 		v := provider.verifier(t, onFakeTime)
-		wantGood(t, v, newForge(provider.issuer, rsaKey(), time.Now()).token(t))
-		provider.publish(t, rsaKey(), otherRSAKey())
+		wantGood(t, v, newForge(provider.issuer, rsaKey(), time.Now()).token())
+		provider.publish(rsaKey(), otherRSAKey())
 		hold := make(chan struct{})
 		provider.set(func(p *idp) { p.hold = hold })
 
-		rotated := newForge(provider.issuer, otherRSAKey(), time.Now()).token(t)
+		rotated := newForge(provider.issuer, otherRSAKey(), time.Now()).token()
 		var group sync.WaitGroup
 		first, cancel := context.WithCancel(t.Context())
 		group.Go(func() { // it starts the fetch and goes away: 503 for it, keys for the others
@@ -283,9 +283,9 @@ func TestReq043_RunRefetchesWhenThePauseEnds(t *testing.T) {
 		v := provider.verifier(t, onFakeTime)
 		run(t, v)
 		synctest.Wait()
-		rotated := newForge(provider.issuer, otherRSAKey(), time.Now()).token(t)
+		rotated := newForge(provider.issuer, otherRSAKey(), time.Now()).token()
 		wantReason(t, v, rotated, UnknownKey)
-		provider.publish(t, rsaKey(), otherRSAKey())
+		provider.publish(rsaKey(), otherRSAKey())
 		wantReason(t, v, rotated, UnknownKey)
 		before := provider.fetches.Load()
 		time.Sleep(unknownPause + time.Second)
@@ -312,9 +312,9 @@ func TestRunRefreshesEveryFiveMinutes(t *testing.T) {
 			t.Errorf("%d fetches in an hour, want about 12", got)
 		}
 		// A withdrawn key is forgotten.
-		provider.publish(t, otherRSAKey())
+		provider.publish(otherRSAKey())
 		time.Sleep(2 * refreshEvery)
-		wantReason(t, v, newForge(provider.issuer, rsaKey(), time.Now()).token(t), UnknownKey)
+		wantReason(t, v, newForge(provider.issuer, rsaKey(), time.Now()).token(), UnknownKey)
 	})
 }
 
@@ -322,9 +322,9 @@ func TestWithoutRunVerifyFollowsRotations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		provider := startIDP(t, rsaKey())
 		v := provider.verifier(t, onFakeTime)
-		token := func() secret.Value { return newForge(provider.issuer, rsaKey(), time.Now()).token(t) }
+		token := func() secret.Value { return newForge(provider.issuer, rsaKey(), time.Now()).token() }
 		wantGood(t, v, token())
-		provider.publish(t, otherRSAKey())
+		provider.publish(otherRSAKey())
 		time.Sleep(refreshLazy)
 		wantGood(t, v, token()) // answers at once and refreshes behind
 		synctest.Wait()
@@ -334,7 +334,7 @@ func TestWithoutRunVerifyFollowsRotations(t *testing.T) {
 		time.Sleep(refreshLazy)
 		before := provider.fetches.Load()
 		for range 100 {
-			wantGood(t, v, newForge(provider.issuer, otherRSAKey(), time.Now()).token(t))
+			wantGood(t, v, newForge(provider.issuer, otherRSAKey(), time.Now()).token())
 			synctest.Wait()
 		}
 		if got := provider.fetches.Load() - before; got != 1 {
@@ -348,7 +348,7 @@ func TestWithoutRunVerifyFollowsRotations(t *testing.T) {
 func TestReq043_NewerKeysAtHandCostNoFetch(t *testing.T) {
 	provider := startIDP(t, rsaKey())
 	v := provider.verifier(t, nil)
-	wantGood(t, v, newForge(provider.issuer, rsaKey(), noon).token(t))
+	wantGood(t, v, newForge(provider.issuer, rsaKey(), noon).token())
 	before := provider.fetches.Load()
 	keys, err := v.issuers[0].newer(t.Context(), &keySet{})
 	if err != nil || keys != v.issuers[0].current.Load() || provider.fetches.Load() != before {
@@ -395,14 +395,14 @@ func TestReq041_DiscoveryFollowsTheMetadata(t *testing.T) {
 		})
 		run(t, v)
 		synctest.Wait()
-		wantGood(t, v, newForge("http://localhost/tenant/", rsaKey(), time.Now()).token(t))
-		wantReason(t, v, newForge("http://localhost/tenant", rsaKey(), time.Now()).token(t), WrongIssuer)
+		wantGood(t, v, newForge("http://localhost/tenant/", rsaKey(), time.Now()).token())
+		wantReason(t, v, newForge("http://localhost/tenant", rsaKey(), time.Now()).token(), WrongIssuer)
 
 		// The keys move; the old place is gone.
 		provider.set(func(p *idp) { p.jwksPath = "/moved" })
-		provider.publish(t, otherRSAKey())
+		provider.publish(otherRSAKey())
 		time.Sleep(20 * time.Minute)
-		wantGood(t, v, newForge("http://localhost/tenant/", otherRSAKey(), time.Now()).token(t))
+		wantGood(t, v, newForge("http://localhost/tenant/", otherRSAKey(), time.Now()).token())
 		synctest.Wait()
 		if got := strings.Count(log.String(), "trailing slash"); got != 1 {
 			t.Errorf("warned %d times of the slash:\n%s", got, log.String())
@@ -423,6 +423,6 @@ func TestReq041_MetadataOfAnotherIssuerGivesNoKeys(t *testing.T) {
 	}
 	provider.issuer = "https://impostor.example/"
 	v := provider.verifier(t, func(c *Config) { c.Issuers = []IssuerConfig{{Source: source}} })
-	wantUnavailable(t, v, newForge("http://localhost/tenant/", rsaKey(), noon).token(t))
-	wantReason(t, v, newForge("https://impostor.example/", rsaKey(), noon).token(t), WrongIssuer)
+	wantUnavailable(t, v, newForge("http://localhost/tenant/", rsaKey(), noon).token())
+	wantReason(t, v, newForge("https://impostor.example/", rsaKey(), noon).token(), WrongIssuer)
 }

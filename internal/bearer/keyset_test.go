@@ -15,14 +15,14 @@ import (
 )
 
 func TestReq026_Req042_OneOddKeyNeverSpoilsTheRest(t *testing.T) {
-	good := rsaKey().named("good").jwk(t)
-	weak := signingKey{"weak", rs256, must(rsa.GenerateKey(rand.Reader, 1024))}.jwk(t)
-	wrongCurve := signingKey{"p384", "", must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))}.jwk(t)
+	good := rsaKey().named("good").jwk()
+	weak := signingKey{"weak", rs256, must(rsa.GenerateKey(rand.Reader, 1024))}.jwk()
+	wrongCurve := signingKey{"p384", "", must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))}.jwk()
 	edit := func(base map[string]any, name string, value any) map[string]any {
 		return with(base, map[string]any{name: value})
 	}
-	rsaBase := with(rsaKey().named("odd").jwk(t), nil)
-	ecBase := ecKey().named("odd").jwk(t)
+	rsaBase := with(rsaKey().named("odd").jwk(), nil)
+	ecBase := ecKey().named("odd").jwk()
 	for _, tc := range []struct {
 		name string
 		odd  any
@@ -56,7 +56,7 @@ func TestReq026_Req042_OneOddKeyNeverSpoilsTheRest(t *testing.T) {
 		{"broken certificates", with(rsaBase, map[string]any{"x5c": []string{"nonsense"}, "x5t": "!", "x5u": "::"}), true},
 		{"unknown member", edit(rsaBase, "iat", 1), true},
 		{"EC", ecBase, true},
-		{"Ed25519", edKey().named("odd").jwk(t), true},
+		{"Ed25519", edKey().named("odd").jwk(), true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			raw := must(json.Marshal(map[string]any{"keys": []any{tc.odd, good}}))
@@ -101,7 +101,7 @@ func TestReq042_EmptyAndBrokenKeySets(t *testing.T) {
 func TestReq045_KeySetsAreBounded(t *testing.T) {
 	var list []any
 	for n := range 3 * maxKeys {
-		list = append(list, rsaKey().named(fmt.Sprint("k", n)).jwk(t))
+		list = append(list, rsaKey().named(fmt.Sprint("k", n)).jwk())
 	}
 	set, err := parseKeySet(must(json.Marshal(map[string]any{"keys": list})), []string{rs256})
 	if err != nil {

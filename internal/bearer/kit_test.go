@@ -44,22 +44,14 @@ type signingKey struct {
 func (k signingKey) named(id string) signingKey { k.id = id; return k }
 func (k signingKey) as(alg string) signingKey   { k.alg = alg; return k }
 
-func (k signingKey) jwk(t testing.TB) map[string]any {
-	t.Helper()
-	raw, err := jose.JSONWebKey{Key: k.private.Public(), KeyID: k.id, Algorithm: k.alg, Use: "sig"}.MarshalJSON()
-	if err != nil {
-		t.Fatal(err)
-	}
+func (k signingKey) jwk() map[string]any {
+	raw := must(jose.JSONWebKey{Key: k.private.Public(), KeyID: k.id, Algorithm: k.alg, Use: "sig"}.MarshalJSON())
 	var members map[string]any
-	if err := json.Unmarshal(raw, &members); err != nil {
-		t.Fatal(err)
-	}
-	return members
+	return must(members, json.Unmarshal(raw, &members))
 }
 
 // sign makes a compact JWS of any texts, however wrong.
-func (k signingKey) sign(t testing.TB, header, payload string) string {
-	t.Helper()
+func (k signingKey) sign(header, payload string) string {
 	input := b64(header) + "." + b64(payload)
 	digest := sha256.Sum256([]byte(input))
 	var signature []byte
@@ -77,10 +69,7 @@ func (k signingKey) sign(t testing.TB, header, payload string) string {
 	case ed25519.PrivateKey:
 		signature = ed25519.Sign(private, []byte(input))
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return input + "." + b64(string(signature))
+	return input + "." + b64(string(must(signature, err)))
 }
 
 func b64(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
@@ -129,8 +118,7 @@ func newForge(issuer string, key signingKey, now time.Time) *forge {
 	}
 }
 
-func (f *forge) token(t testing.TB) secret.Value {
-	t.Helper()
+func (f *forge) token() secret.Value {
 	header, claims := f.headerText, f.claimsText
 	if header == "" {
 		header = string(must(json.Marshal(f.header)))
@@ -138,7 +126,7 @@ func (f *forge) token(t testing.TB) secret.Value {
 	if claims == "" {
 		claims = string(must(json.Marshal(f.claims)))
 	}
-	raw := f.key.sign(t, header, claims)
+	raw := f.key.sign(header, claims)
 	if f.after != nil {
 		raw = f.after(raw)
 	}
@@ -162,18 +150,18 @@ type idp struct {
 	listener *pipeListener
 }
 
-func startIDP(t testing.TB, keys ...signingKey) *idp {
-	t.Helper()
+func startIDP(tb testing.TB, keys ...signingKey) *idp {
+	tb.Helper()
 	p := &idp{issuer: "http://localhost/tenant/", jwksPath: "/jwks", listener: newPipeListener()}
-	p.publish(t, keys...)
+	p.publish(keys...)
 	server := &http.Server{Handler: p, ReadHeaderTimeout: time.Minute}
 	var group sync.WaitGroup
 	group.Go(func() {
 		if err := server.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) {
-			t.Errorf("identity provider: %v", err)
+			tb.Errorf("identity provider: %v", err)
 		}
 	})
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		_ = server.Close()
 		group.Wait()
 	})
@@ -217,33 +205,32 @@ func (p *idp) set(change func(*idp)) {
 func (p *idp) setDown(down bool) { p.set(func(p *idp) { p.down = down }) }
 
 // publish replaces the key set.
-func (p *idp) publish(t testing.TB, keys ...signingKey) {
-	t.Helper()
+func (p *idp) publish(keys ...signingKey) {
 	list := []any{}
 	for _, key := range keys {
-		list = append(list, key.jwk(t))
+		list = append(list, key.jwk())
 	}
 	p.publishRaw(string(must(json.Marshal(map[string]any{"keys": list}))))
 }
 
 func (p *idp) publishRaw(keySet string) { p.set(func(p *idp) { p.keySet = keySet }) }
 
-func (p *idp) fetcher(t testing.TB) *discovery.Fetcher {
-	t.Helper()
+func (p *idp) fetcher(tb testing.TB) *discovery.Fetcher {
+	tb.Helper()
 	transport := &http.Transport{DialContext: p.listener.dial}
-	t.Cleanup(transport.CloseIdleConnections)
+	tb.Cleanup(transport.CloseIdleConnections)
 	return discovery.NewFetcher(transport)
 }
 
 // verifier returns a Verifier that trusts p by name and key set URL, without
 // metadata; change may alter everything.
-func (p *idp) verifier(t testing.TB, change func(*Config)) *Verifier {
-	t.Helper()
+func (p *idp) verifier(tb testing.TB, change func(*Config)) *Verifier {
+	tb.Helper()
 	cfg := Config{
 		Issuers:   []IssuerConfig{{Issuer: p.issuer, JWKSURL: "http://localhost/jwks"}},
 		Audiences: []string{testAudience, testAudience + "/mcp"},
-		Fetcher:   p.fetcher(t),
-		Logger:    slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Fetcher:   p.fetcher(tb),
+		Logger:    slog.New(slog.NewTextHandler(tb.Output(), nil)),
 		Now:       func() time.Time { return noon },
 	}
 	if change != nil {
@@ -251,23 +238,23 @@ func (p *idp) verifier(t testing.TB, change func(*Config)) *Verifier {
 	}
 	v, err := New(cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return v
 }
 
 // serve returns a Verifier on a network where handler answers everything.
-func serve(t testing.TB, handler http.Handler, change func(*Config)) *Verifier {
-	t.Helper()
+func serve(tb testing.TB, handler http.Handler, change func(*Config)) *Verifier {
+	tb.Helper()
 	p := &idp{issuer: "http://localhost/tenant/", listener: newPipeListener()}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
 	var group sync.WaitGroup
 	group.Go(func() { _ = server.Serve(p.listener) })
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		_ = server.Close()
 		group.Wait()
 	})
-	return p.verifier(t, change)
+	return p.verifier(tb, change)
 }
 
 // pipeListener is a network of net.Pipe connections.
@@ -312,25 +299,31 @@ func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) 
 // wantRefusal checks that err is a refusal with this reason, and that whatever
 // it says is safe to send: allowed characters, nothing that looks like a
 // parameter, nothing of the token.
-func wantRefusal(t testing.TB, err error, want Reason, token secret.Value) *oauth.Refusal {
-	t.Helper()
+func wantRefusal(tb testing.TB, err error, want Reason, token secret.Value) {
+	tb.Helper()
+	_ = refusalOf(tb, err, want, token)
+}
+
+// refusalOf is wantRefusal for tests that look closer.
+func refusalOf(tb testing.TB, err error, want Reason, token secret.Value) *oauth.Refusal {
+	tb.Helper()
 	refusal, ok := errors.AsType[*oauth.Refusal](err)
 	if !ok {
-		t.Fatalf("got %v, want a refusal with the reason %s", err, want)
+		tb.Fatalf("got %v, want a refusal with the reason %s", err, want)
 	}
 	if refusal.Reason != string(want) {
-		t.Errorf("reason %q, want %q (%v)", refusal.Reason, want, err)
+		tb.Errorf("reason %q, want %q (%v)", refusal.Reason, want, err)
 	}
 	text := refusal.Description
 	if text == "" || text != oauth.SafeText(text) {
-		t.Errorf("unsafe description %q", text)
+		tb.Errorf("unsafe description %q", text)
 	}
 	if strings.Contains(text, "scope=") || strings.Contains(text, "error=") {
-		t.Errorf("the description looks like a parameter: %q", text)
+		tb.Errorf("the description looks like a parameter: %q", text)
 	}
 	for segment := range strings.SplitSeq(token.Reveal(), ".") {
 		if len(segment) >= 16 && strings.Contains(refusal.Error(), segment[:16]) {
-			t.Errorf("the refusal repeats the token: %v", refusal)
+			tb.Errorf("the refusal repeats the token: %v", refusal)
 		}
 	}
 	return refusal

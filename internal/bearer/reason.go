@@ -25,7 +25,7 @@ const (
 const (
 	TooLarge        Reason = "token_too_large"
 	EncryptedToken  Reason = "encrypted_token"
-	OpaqueToken     Reason = "opaque_token"
+	OpaqueToken     Reason = "opaque_token" //nolint:gosec // a word for logs, no credential
 	MalformedToken  Reason = "malformed_token"
 	AmbiguousMember Reason = "ambiguous_member" // a JSON member twice, or again in other letters
 )

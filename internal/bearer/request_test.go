@@ -82,7 +82,7 @@ func TestReq013_Req014_Req015_Req017_FromRequest(t *testing.T) {
 				}
 				return
 			}
-			refusal := wantRefusal(t, err, row.want, secret.New(presented))
+			refusal := refusalOf(t, err, row.want, secret.New(presented))
 			if token.IsSet() {
 				t.Error("a refused request has a token")
 			}

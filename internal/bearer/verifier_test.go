@@ -19,21 +19,21 @@ import (
 // means that the token is still good.
 type spoiled struct {
 	name  string
-	spoil func(t *testing.T, f *forge)
+	spoil func(*forge)
 	want  Reason
 	says  string // part of the description
 }
 
-func claim(name string, value any) func(*testing.T, *forge) {
-	return func(_ *testing.T, f *forge) { f.claims[name] = value }
+func claim(name string, value any) func(*forge) {
+	return func(f *forge) { f.claims[name] = value }
 }
 
-func header(name string, value any) func(*testing.T, *forge) {
-	return func(_ *testing.T, f *forge) { f.header[name] = value }
+func header(name string, value any) func(*forge) {
+	return func(f *forge) { f.header[name] = value }
 }
 
-func without(names ...string) func(*testing.T, *forge) {
-	return func(_ *testing.T, f *forge) {
+func without(names ...string) func(*forge) {
+	return func(f *forge) {
 		for _, name := range names {
 			delete(f.claims, name)
 			delete(f.header, name)
@@ -42,19 +42,19 @@ func without(names ...string) func(*testing.T, *forge) {
 }
 
 // text spoils the claims as text: it puts more before the closing brace.
-func text(more string) func(*testing.T, *forge) {
-	return func(_ *testing.T, f *forge) {
+func text(more string) func(*forge) {
+	return func(f *forge) {
 		f.claimsText = fmt.Sprintf(`{"iss":%q,"aud":%q,"exp":%d,"sub":"alice"%s}`,
 			f.claims["iss"], testAudience, noon.Add(time.Hour).Unix(), more)
 	}
 }
 
-func after(change func(token string) string) func(*testing.T, *forge) {
-	return func(_ *testing.T, f *forge) { f.after = change }
+func after(change func(token string) string) func(*forge) {
+	return func(f *forge) { f.after = change }
 }
 
 var shapeRows = []spoiled{
-	{"good", func(*testing.T, *forge) {}, "", ""},
+	{"good", func(*forge) {}, "", ""},
 	{"empty", after(func(string) string { return "" }), OpaqueToken, "resource parameter"},
 	{"opaque", after(func(string) string { return "2YotnFZFEjr1zCsicMWpAA" }), OpaqueToken, "named no API"},
 	{"JWE dir A256GCM", after(func(string) string {
@@ -69,17 +69,17 @@ var shapeRows = []spoiled{
 	{"carriage return in claims", after(func(s string) string { return strings.Replace(s, ".", ".\r", 1) }), MalformedToken, ""},
 	{"standard base64 alphabet", after(func(s string) string { return s[:len(s)-1] + "+" }), MalformedToken, ""},
 	{"stray bits at the end", after(strayBits), MalformedToken, ""},
-	{"claims are a list", func(_ *testing.T, f *forge) { f.claimsText = `["iss"]` }, MalformedToken, ""},
-	{"claims are null", func(_ *testing.T, f *forge) { f.claimsText = `null` }, MalformedToken, ""},
-	{"claims are not UTF-8", func(_ *testing.T, f *forge) { f.claimsText = "{\"sub\":\"\xff\"}" }, MalformedToken, ""},
-	{"text after the claims", func(_ *testing.T, f *forge) { f.claimsText = `{} {}` }, MalformedToken, ""},
+	{"claims are a list", func(f *forge) { f.claimsText = `["iss"]` }, MalformedToken, ""},
+	{"claims are null", func(f *forge) { f.claimsText = `null` }, MalformedToken, ""},
+	{"claims are not UTF-8", func(f *forge) { f.claimsText = "{\"sub\":\"\xff\"}" }, MalformedToken, ""},
+	{"text after the claims", func(f *forge) { f.claimsText = `{} {}` }, MalformedToken, ""},
 	{"deep claims", text(`,"x":` + strings.Repeat("[", 40) + strings.Repeat("]", 40)), MalformedToken, ""},
 	{"duplicate claim", text(`,"sub":"mallory"`), AmbiguousMember, "twice"},
 	{"duplicate claim by escape", text(`,"\u0073ub":"mallory"`), AmbiguousMember, ""},
 	{"folded claim", text(`,"ſub":"mallory"`), AmbiguousMember, ""},
 	{"upper-case claim", text(`,"AUD":"https://evil.example"`), AmbiguousMember, ""},
-	{"duplicate header", func(_ *testing.T, f *forge) { f.headerText = `{"alg":"RS256","kid":"rsa-1","alg":"none"}` }, AmbiguousMember, ""},
-	{"folded header", func(_ *testing.T, f *forge) { f.headerText = `{"alg":"RS256","Alg":"none","kid":"rsa-1"}` }, AmbiguousMember, ""},
+	{"duplicate header", func(f *forge) { f.headerText = `{"alg":"RS256","kid":"rsa-1","alg":"none"}` }, AmbiguousMember, ""},
+	{"folded header", func(f *forge) { f.headerText = `{"alg":"RS256","Alg":"none","kid":"rsa-1"}` }, AmbiguousMember, ""},
 	{"alg is a number", header("alg", 5), MalformedToken, ""},
 	{"no alg", without("alg"), MalformedToken, ""},
 	{"kid is a number", header("kid", 5), MalformedToken, ""},
@@ -97,28 +97,25 @@ func strayBits(s string) string {
 func TestReq034_Req035_OnlyOneReadingOfAToken(t *testing.T) { verifyRows(t, shapeRows) }
 
 var algorithmRows = []spoiled{
-	{"none", func(_ *testing.T, f *forge) {
+	{"none", func(f *forge) {
 		f.header["alg"] = "none"
 		f.after = func(s string) string { return s[:strings.LastIndex(s, ".")+1] }
 	}, WrongAlgorithm, "the algorithm none; this server accepts RS256"},
 	{"None with a signature", header("alg", "None"), WrongAlgorithm, ""},
-	{"HS256 with the public key", func(t *testing.T, f *forge) {
+	{"HS256 with the public key", func(f *forge) {
 		f.header["alg"] = "HS256"
-		der, err := x509.MarshalPKIXPublicKey(f.key.private.Public())
-		if err != nil {
-			t.Fatal(err)
-		}
+		der := must(x509.MarshalPKIXPublicKey(f.key.private.Public()))
 		public := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 		f.after = func(s string) string {
 			input := s[:strings.LastIndex(s, ".")]
 			return input + "." + hs256(input, public)
 		}
 	}, WrongAlgorithm, ""},
-	{"PS256 where only RS256 is allowed", func(_ *testing.T, f *forge) {
+	{"PS256 where only RS256 is allowed", func(f *forge) {
 		f.key = f.key.as(ps256)
 		f.header["alg"] = ps256
 	}, WrongAlgorithm, "PS256"},
-	{"ES256 where only RS256 is allowed", func(_ *testing.T, f *forge) {
+	{"ES256 where only RS256 is allowed", func(f *forge) {
 		f.key = ecKey()
 		f.header["alg"] = es256
 	}, WrongAlgorithm, ""},
@@ -129,7 +126,7 @@ var algorithmRows = []spoiled{
 func TestReq025_AlgorithmAllowList(t *testing.T) { verifyRows(t, algorithmRows) }
 
 var signatureRows = []spoiled{
-	{"another key under a known kid", func(_ *testing.T, f *forge) { f.key = otherRSAKey().named("rsa-1") }, BadSignature, "signature"},
+	{"another key under a known kid", func(f *forge) { f.key = otherRSAKey().named("rsa-1") }, BadSignature, "signature"},
 	{"changed claims", after(func(s string) string {
 		parts := strings.Split(s, ".")
 		return parts[0] + "." + b64(`{"iss":"http://localhost/tenant/","sub":"mallory"}`) + "." + parts[2]
@@ -137,13 +134,13 @@ var signatureRows = []spoiled{
 	{"no signature", after(func(s string) string { return s[:strings.LastIndex(s, ".")+1] }), BadSignature, ""},
 	{"unknown kid", header("kid", "rsa-9"), UnknownKey, "does not publish"},
 	{"no kid", without("kid"), "", ""},
-	{"no kid, another key", func(_ *testing.T, f *forge) {
+	{"no kid, another key", func(f *forge) {
 		delete(f.header, "kid")
 		f.key = otherRSAKey()
 	}, BadSignature, ""},
 	// A spoiled signature wins over spoiled claims: nothing is said of claims
 	// that nobody vouches for.
-	{"another key and expired", func(_ *testing.T, f *forge) {
+	{"another key and expired", func(f *forge) {
 		f.key = otherRSAKey().named("rsa-1")
 		f.claims["exp"] = 1
 		f.claims["aud"] = "x"
@@ -156,7 +153,7 @@ var headerRows = []spoiled{
 	{"crit", header("crit", []string{"exp"}), CriticalHeader, "crit"},
 	{"empty crit", header("crit", []string{}), CriticalHeader, ""},
 	{"b64 false", header("b64", false), CriticalHeader, ""},
-	{"b64 false in crit", func(_ *testing.T, f *forge) { f.header["b64"], f.header["crit"] = false, []string{"b64"} }, CriticalHeader, ""},
+	{"b64 false in crit", func(f *forge) { f.header["b64"], f.header["crit"] = false, []string{"b64"} }, CriticalHeader, ""},
 	{"no typ", without("typ"), "", ""},
 	{"typ at+jwt", header("typ", "at+jwt"), "", ""},
 	{"typ application/at+jwt", header("typ", "application/at+jwt"), "", ""},
@@ -173,15 +170,15 @@ func TestReq031_Req032_TypeAndCriticalHeaders(t *testing.T) { verifyRows(t, head
 
 func TestReq033_HeadersNeverChooseTheKey(t *testing.T) {
 	verifyRows(t, []spoiled{
-		{"jwk of the attacker", func(t *testing.T, f *forge) {
+		{"jwk of the attacker", func(f *forge) {
 			f.key = otherRSAKey()
-			f.header["kid"], f.header["jwk"] = "rsa-2", otherRSAKey().jwk(t)
+			f.header["kid"], f.header["jwk"] = "rsa-2", otherRSAKey().jwk()
 		}, UnknownKey, ""},
-		{"jwk of the attacker, known kid", func(t *testing.T, f *forge) {
+		{"jwk of the attacker, known kid", func(f *forge) {
 			f.key = otherRSAKey()
-			f.header["jwk"] = otherRSAKey().jwk(t)
+			f.header["jwk"] = otherRSAKey().jwk()
 		}, BadSignature, ""},
-		{"jku and x5u of the attacker", func(_ *testing.T, f *forge) {
+		{"jku and x5u of the attacker", func(f *forge) {
 			f.key = otherRSAKey()
 			f.header["kid"], f.header["jku"], f.header["x5u"] = "rsa-2", "http://localhost/evil", "http://localhost/evil"
 		}, UnknownKey, ""},
@@ -202,7 +199,7 @@ var claimRows = []spoiled{
 	{"c_hash", claim("c_hash", "h"), IDToken, ""},
 	{"audience is the client", claim("aud", "client-1"), IDToken, ""},
 	{"audience is the client, in a list", claim("aud", []string{"client-1"}), IDToken, ""},
-	{"the API is its own client", func(_ *testing.T, f *forge) { f.claims["azp"] = testAudience }, "", ""},
+	{"the API is its own client", func(f *forge) { f.claims["azp"] = testAudience }, "", ""},
 	{"cnf", claim("cnf", map[string]any{"jkt": "x"}), SenderConstrained, "bound to a key"},
 	{"empty cnf", claim("cnf", nil), SenderConstrained, ""},
 
@@ -242,7 +239,7 @@ var claimRows = []spoiled{
 	{"no subject", without("sub"), NoSubject, "sub"},
 	{"empty subject", claim("sub", ""), NoSubject, ""},
 	{"subject is a number", claim("sub", 1), InvalidClaim, ""},
-	{"subject with a lone surrogate", func(_ *testing.T, f *forge) {
+	{"subject with a lone surrogate", func(f *forge) {
 		f.claimsText = fmt.Sprintf(`{"iss":%q,"aud":%q,"exp":%d,"sub":"\ud800"}`, f.claims["iss"], testAudience, noon.Add(time.Hour).Unix())
 	}, InvalidClaim, "Unicode"},
 	{"scope is a number", claim("scope", 1), InvalidClaim, ""},
@@ -257,8 +254,8 @@ func verifyRows(t *testing.T, rows []spoiled) {
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			f := newForge(provider.issuer, rsaKey(), noon)
-			row.spoil(t, f)
-			token := f.token(t)
+			row.spoil(f)
+			token := f.token()
 			principal, err := v.Verify(t.Context(), token)
 			if row.want == "" {
 				if err != nil {
@@ -266,7 +263,7 @@ func verifyRows(t *testing.T, rows []spoiled) {
 				}
 				return
 			}
-			refusal := wantRefusal(t, err, row.want, token)
+			refusal := refusalOf(t, err, row.want, token)
 			if !strings.Contains(refusal.Description, row.says) {
 				t.Errorf("description %q does not say %q", refusal.Description, row.says)
 			}
@@ -294,8 +291,8 @@ func TestReq020_HostileClaimsInTheChallenge(t *testing.T) {
 			} else {
 				f.claims[name] = hostile
 			}
-			_, err := v.Verify(t.Context(), f.token(t))
-			refusal := wantRefusal(t, err, reason, secret.Value{})
+			_, err := v.Verify(t.Context(), f.token())
+			refusal := refusalOf(t, err, reason, secret.Value{})
 			value := oauth.Challenge{Error: refusal.Code, ErrorDescription: refusal.Description}.String()
 			if len(value) > 600 || strings.Count(value, "=") != 2 || strings.Count(value, `"`) != 4 || strings.ContainsAny(value, "\r\n\\") {
 				t.Errorf("challenge %q", value)
@@ -353,7 +350,7 @@ func TestReq036_Principal(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			f := newForge(provider.issuer, rsaKey(), noon)
 			f.claims = with(base, tc.claims)
-			got, err := v.Verify(t.Context(), f.token(t))
+			got, err := v.Verify(t.Context(), f.token())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -370,14 +367,14 @@ func TestRequiredScopes(t *testing.T) {
 	provider := startIDP(t, rsaKey())
 	v := provider.verifier(t, func(c *Config) { c.RequiredScopes = oauth.Scopes{"profile", "teams"} })
 	f := newForge(provider.issuer, rsaKey(), noon)
-	token := f.token(t)
+	token := f.token()
 	_, err := v.Verify(t.Context(), token)
-	refusal := wantRefusal(t, err, InsufficientScope, token)
+	refusal := refusalOf(t, err, InsufficientScope, token)
 	if refusal.Status != http.StatusForbidden || refusal.Scope.String() != "openid profile teams" {
 		t.Errorf("%d, scope %q", refusal.Status, refusal.Scope)
 	}
 	f.claims["scope"] = "teams profile"
-	if _, err := v.Verify(t.Context(), f.token(t)); err != nil {
+	if _, err := v.Verify(t.Context(), f.token()); err != nil {
 		t.Error(err)
 	}
 }
@@ -387,7 +384,7 @@ func TestReq025_EveryAlgorithmThatCanBeAllowed(t *testing.T) {
 		t.Run(key.alg, func(t *testing.T) {
 			provider := startIDP(t, key)
 			v := provider.verifier(t, func(c *Config) { c.Issuers[0].Algorithms = []string{key.alg} })
-			if _, err := v.Verify(t.Context(), newForge(provider.issuer, key, noon).token(t)); err != nil {
+			if _, err := v.Verify(t.Context(), newForge(provider.issuer, key, noon).token()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -399,13 +396,13 @@ func TestReq025_EveryAlgorithmThatCanBeAllowed(t *testing.T) {
 func TestReq026_KeyIsForItsAlgorithmOnly(t *testing.T) {
 	provider := startIDP(t, rsaKey(), ecKey())
 	v := provider.verifier(t, func(c *Config) { c.Issuers[0].Algorithms = []string{rs256, ps256, es256} })
-	token := newForge(provider.issuer, rsaKey().as(ps256), noon).token(t)
+	token := newForge(provider.issuer, rsaKey().as(ps256), noon).token()
 	_, err := v.Verify(t.Context(), token)
 	wantRefusal(t, err, WrongAlgorithm, token)
 
 	f := newForge(provider.issuer, ecKey(), noon)
 	f.header["kid"] = rsaKey().id
-	_, err = v.Verify(t.Context(), f.token(t))
+	_, err = v.Verify(t.Context(), f.token())
 	wantRefusal(t, err, WrongAlgorithm, secret.Value{})
 }
 
@@ -421,7 +418,7 @@ func TestReq028_KeysNeverCrossIssuers(t *testing.T) {
 			{Issuer: "https://two.example", JWKSURL: "http://localhost/two", Algorithms: []string{rs256, es256}},
 		}
 	})
-	good := func(issuer string, key signingKey) secret.Value { return newForge(issuer, key, noon).token(t) }
+	good := func(issuer string, key signingKey) secret.Value { return newForge(issuer, key, noon).token() }
 	for _, tc := range []struct {
 		name  string
 		token secret.Value
