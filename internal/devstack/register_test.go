@@ -79,6 +79,15 @@ func TestRegistrationOfEachKindOfClient(t *testing.T) {
 	}
 }
 
+func TestPublicClientHasNoSecret(t *testing.T) {
+	stack := start(t)
+	for _, guess := range []string{"", "secret"} {
+		if err := stack.broker.storage.AuthorizeClientIDSecret(t.Context(), DevClientID, guess); err == nil {
+			t.Errorf("%q was the secret of a public client", guess)
+		}
+	}
+}
+
 func basic(id, password string) string {
 	r := &http.Request{Header: http.Header{}}
 	r.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(password))
@@ -171,7 +180,7 @@ func TestClientIDMetadataDocument(t *testing.T) {
 		{"garbage", id, "{", "application/json", false},
 		{"secret", id, strings.Replace(good, `"none"`, `"client_secret_post"`, 1), "application/json", false},
 		{"too large", id, good[:len(good)-1] + `,"x":"` + strings.Repeat("x", maxDocument) + `"}`, "application/json", false},
-		{"redirect", site.URL + "/moved", good, "application/json", false},
+		{"redirect", site.URL + "/moved", strings.Replace(good, id, site.URL+"/moved", 1), "application/json", false},
 		{"missing", site.URL + "/none", good, "application/json", false},
 		{"good", id, good, "application/json", true},
 		{"good, from the cache", id, "", "application/json", true},

@@ -9,9 +9,8 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/negotiate"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 )
 
@@ -61,32 +60,12 @@ var (
 	}
 )
 
-// wording picks the language that Accept-Language prefers (RFC 9110 section
-// 12.5.4), English when it names neither.
+// wording picks the page's language.
 func wording(r *http.Request) pageText {
-	best, text := 0.0, english
-	for part := range strings.SplitSeq(r.Header.Get("Accept-Language"), ",") {
-		tag, parameter, _ := strings.Cut(strings.TrimSpace(part), ";")
-		quality := 1.0
-		if q, ok := strings.CutPrefix(strings.TrimSpace(parameter), "q="); ok {
-			parsed, err := strconv.ParseFloat(q, 64)
-			if err != nil {
-				continue
-			}
-			quality = parsed
-		}
-		primary, _, _ := strings.Cut(strings.ToLower(tag), "-")
-		if quality <= best {
-			continue
-		}
-		switch primary {
-		case "en":
-			best, text = quality, english
-		case "es":
-			best, text = quality, spanish
-		}
+	if negotiate.Language(r.Header) == negotiate.Spanish {
+		return spanish
 	}
-	return text
+	return english
 }
 
 // page is what the template shows. Without an ID there is no form, only the
