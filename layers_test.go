@@ -18,6 +18,7 @@ const module = "tecrolabs.dev/oauth-mcp-server/"
 // docs/architecture.md.
 var layers = map[string]int{
 	"internal/secret":     1,
+	"internal/negotiate":  1,
 	"internal/oauth":      1,
 	"internal/egress":     1,
 	"internal/discovery":  1,

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/discovery"
+	"tecrolabs.dev/oauth-mcp-server/internal/negotiate"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
@@ -38,7 +39,7 @@ func (f *Flow) callback(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if prefersJSON(r) {
+	if negotiate.PrefersJSON(r.Header) {
 		return writeTokens(w, f.answer(got, principal))
 	}
 	return f.tokenPage(w, r, got, principal)

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/negotiate"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
 )
@@ -29,7 +30,7 @@ func (f *Flow) forPeople(w http.ResponseWriter, r *http.Request, handle func(htt
 	protect(w)
 	w.Header().Add("Vary", "Accept, Accept-Language, Cookie")
 	err := handle(w, r)
-	if err == nil || !prefersHTML(r) {
+	if err == nil || !negotiate.PrefersHTML(r.Header) {
 		return err
 	}
 	refusal := oauth.AsRefusal(err)
@@ -87,7 +88,7 @@ type errorView struct {
 }
 
 func (f *Flow) tokenPage(w http.ResponseWriter, r *http.Request, got tokens, principal oauth.Principal) error {
-	text := wordings[languageOf(r)]
+	text := wordings[negotiate.Language(r.Header)]
 	scopes := principal.Scopes
 	if len(scopes) == 0 {
 		scopes = oauth.ParseScopes(got.scope)
@@ -109,7 +110,7 @@ func (f *Flow) tokenPage(w http.ResponseWriter, r *http.Request, got tokens, pri
 }
 
 func (f *Flow) errorPage(w http.ResponseWriter, r *http.Request, refusal *oauth.Refusal) error {
-	language := languageOf(r)
+	language := negotiate.Language(r.Header)
 	text := wordings[language]
 	view := errorView{
 		page:      page{Text: text, Nonce: rand.Text(), Title: text.NotSignedIn},
@@ -119,7 +120,7 @@ func (f *Flow) errorPage(w http.ResponseWriter, r *http.Request, refusal *oauth.
 		CanRetry:  refusal.Reason != reasonDisabled,
 		StartPath: f.cfg.ServerURL + startPath,
 	}
-	if v, known := verdicts[refusal.Reason]; known && language == spanish && v.es != "" {
+	if v, known := verdicts[refusal.Reason]; known && language == negotiate.Spanish && v.es != "" {
 		view.Message = v.es
 	}
 	if refusal.RetryAfter > 0 {

@@ -219,7 +219,7 @@ func TestPageLanguages(t *testing.T) {
 	s := startSystem(t)
 	for header, want := range map[string]string{
 		"": "en", "en": "en", "es": "es", "es-MX,es;q=0.9,en;q=0.8": "es", "en-GB,es;q=0.5": "en",
-		"fr, es;q=0.3, en;q=0.7": "en", "ES": "es", "es;q=0": "en", "de": "en", ";;;q=,,": "en", "es;q=2": "es",
+		"fr, es;q=0.3, en;q=0.7": "en", "ES": "es", "es;q=0": "en", "de": "en", ";;;q=,,": "en", "es;q=2": "en",
 	} {
 		got := s.get(s.browser(), s.URL+"/auth/callback", acceptPage, "Accept-Language", header)
 		elements := parsePage(t, got.text)

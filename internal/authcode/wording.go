@@ -1,6 +1,10 @@
 package authcode
 
-import "strings"
+import (
+	"strings"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/negotiate"
+)
 
 // wording is the text of the pages in one language.
 type wording struct {
@@ -24,8 +28,8 @@ type wording struct {
 }
 
 var wordings = map[string]wording{
-	english: {
-		Lang:         english,
+	negotiate.English: {
+		Lang:         negotiate.English,
 		SignedIn:     "You are signed in",
 		Lead:         "Copy the access token into an MCP client that cannot sign in by itself.",
 		SignedInAs:   "Signed in as",
@@ -53,8 +57,8 @@ var wordings = map[string]wording{
 		StartAgain:        "Start again",
 		Reason:            "Reason for the operator",
 	},
-	spanish: { //nolint:gosec // words about tokens, not tokens
-		Lang:         spanish,
+	negotiate.Spanish: { //nolint:gosec // words about tokens, not tokens
+		Lang:         negotiate.Spanish,
 		SignedIn:     "Has iniciado sesión",
 		Lead:         "Copia el token de acceso en un cliente MCP que no pueda iniciar sesión por sí mismo.",
 		SignedInAs:   "Sesión de",

@@ -2,6 +2,7 @@ package devstack
 
 import (
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -138,7 +139,7 @@ func (b *broker) parseAuthorization(form url.Values, request *authorization) *oa
 		if err != nil {
 			return badRequest(oauth.CodeInvalidRequest, "max_age is a number of seconds")
 		}
-		request.maxAge = time.Duration(seconds) * time.Second //nolint:gosec // 31 bits
+		request.maxAge = time.Duration(seconds) * time.Second
 	}
 	return nil
 }
@@ -191,9 +192,7 @@ func (b *broker) redirect(w http.ResponseWriter, r *http.Request, request author
 		return
 	}
 	query := target.Query()
-	for name, values := range answer {
-		query[name] = values
-	}
+	maps.Copy(query, answer)
 	query.Set("iss", b.urls.AuthorizationServer)
 	if request.state != "" {
 		query.Set("state", request.state)

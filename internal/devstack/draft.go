@@ -64,7 +64,9 @@ func (o *object) value(name string) any {
 // comes to rely on either.
 func (o object) encode() ([]byte, error) {
 	shuffled := slices.Clone(o)
-	mathrand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	mathrand.Shuffle(len(shuffled), func(i, j int) { //nolint:gosec // the order is no secret
+		shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
+	})
 	blanks := []string{"", "", " ", "\n", "\t "}
 	blank := func() string { return blanks[mathrand.IntN(len(blanks))] } //nolint:gosec // blanks are no secret
 	var b bytes.Buffer

@@ -24,7 +24,7 @@ const (
 
 // IdPFault makes the authorization server and the token signer misbehave. The
 // zero value heals them.
-type IdPFault struct {
+type IdPFault struct { //nolint:revive,staticcheck // IdP is how the trade writes it
 	Status     int           // answer with this status instead
 	Delay      time.Duration // wait first, at most a minute
 	Close      bool          // close the connection without an answer

@@ -284,7 +284,7 @@ func TestOfficialSDKWalks(t *testing.T) {
 			ClientName: "SDK", RedirectURIs: []string{testRedirect},
 		}},
 		AuthorizationCodeFetcher: func(_ context.Context, args *auth.AuthorizationArgs) (*auth.AuthorizationResult, error) {
-			got := v.do(http.MethodGet, args.URL, nil)
+			got := v.do(http.MethodGet, args.URL, nil) //nolint:contextcheck // the visitor has the test's context
 			return &auth.AuthorizationResult{Code: got.callback.Get("code"), State: got.callback.Get("state"), Iss: got.callback.Get("iss")}, nil
 		},
 	})

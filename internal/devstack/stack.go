@@ -200,7 +200,7 @@ func (s *Stack) RotateKeys(overlap bool) {
 
 // SetIdPFault makes the authorization server and the token signer misbehave
 // from now on. The zero value heals them.
-func (s *Stack) SetIdPFault(fault IdPFault) { s.broker.faults.set(fault) }
+func (s *Stack) SetIdPFault(fault IdPFault) { s.broker.faults.set(fault) } //nolint:revive,staticcheck // IdP is how the trade writes it
 
 // SetOtusFault makes the Otus API misbehave for the next Count requests. The
 // zero value heals it.

@@ -6,8 +6,8 @@ import (
 	"embed"
 	"html/template"
 	"net/http"
-	"strconv"
-	"strings"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/negotiate"
 )
 
 // Index is what "/" tells about the server.
@@ -48,15 +48,15 @@ func IndexHandler(describe func() Index, tools func() []IndexTool) (Handler, err
 		header := w.Header()
 		header.Set("Cache-Control", "no-cache")
 		header.Add("Vary", "Accept")
-		if !prefersHTML(r.Header.Get("Accept")) {
+		if !negotiate.PrefersHTML(r.Header) {
 			return writeJSON(w, http.StatusOK, describe())
 		}
 		header.Add("Vary", "Accept-Language")
-		language := preferredLanguage(r.Header.Get("Accept-Language"))
+		language := negotiate.Language(r.Header)
 		nonce := rand.Text()
 		var b bytes.Buffer
 		if err := page.Execute(&b, map[string]any{
-			"Index": describe(), "Tools": tools(), "Lang": language, "Spanish": language == "es", "Nonce": nonce,
+			"Index": describe(), "Tools": tools(), "Lang": language, "Spanish": language == negotiate.Spanish, "Nonce": nonce,
 		}); err != nil {
 			return err
 		}
@@ -66,44 +66,4 @@ func IndexHandler(describe func() Index, tools func() []IndexTool) (Handler, err
 		_, _ = w.Write(b.Bytes())
 		return nil
 	}, nil
-}
-
-// prefersHTML reports whether an Accept header ranks text/html above
-// application/json. Wildcards do not count: curl gets JSON.
-func prefersHTML(accept string) bool {
-	return quality(accept, "text/html") > quality(accept, "application/json")
-}
-
-// preferredLanguage is "es" or "en".
-func preferredLanguage(accept string) string {
-	best, language := 0.0, "en"
-	for part := range strings.SplitSeq(accept, ",") {
-		tag, _, _ := strings.Cut(strings.TrimSpace(part), ";")
-		primary, _, _ := strings.Cut(strings.ToLower(tag), "-")
-		if q := quality(part, tag); (primary == "es" || primary == "en") && q > best {
-			best, language = q, primary
-		}
-	}
-	return language
-}
-
-// quality is the weight that an Accept-like header gives to exactly want
-// (RFC 9110 section 12.4.2); 0 when it is not listed.
-func quality(accept, want string) float64 {
-	for part := range strings.SplitSeq(accept, ",") {
-		value, parameters, _ := strings.Cut(strings.TrimSpace(part), ";")
-		if !strings.EqualFold(strings.TrimSpace(value), want) {
-			continue
-		}
-		for parameter := range strings.SplitSeq(parameters, ";") {
-			if weight, ok := strings.CutPrefix(strings.TrimSpace(parameter), "q="); ok {
-				if q, err := strconv.ParseFloat(weight, 64); err == nil && q >= 0 && q <= 1 {
-					return q
-				}
-				return 0
-			}
-		}
-		return 1
-	}
-	return 0
 }

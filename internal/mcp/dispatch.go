@@ -118,7 +118,7 @@ func (s *Server) initialize(ctx context.Context, c call) (any, error) {
 	if !ok {
 		return nil, invalidParams(`Invalid params: initialize needs "protocolVersion"`)
 	}
-	revision := negotiate(requested)
+	revision := negotiated(requested)
 	if c.sse {
 		revision = Rev20241105 // the only revision that defines this transport
 	}

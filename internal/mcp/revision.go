@@ -43,9 +43,9 @@ func (r Revision) known() bool {
 // and later) instead of an initialize handshake.
 func (r Revision) modern() bool { return r >= Rev20260728 }
 
-// negotiate answers the version that a legacy client asked for in initialize:
+// negotiated answers the version that a legacy client asked for in initialize:
 // the same if it is spoken, else the newest legacy one. It never fails.
-func negotiate(requested string) Revision {
+func negotiated(requested string) Revision {
 	if r := Revision(requested); r.known() && !r.modern() {
 		return r
 	}

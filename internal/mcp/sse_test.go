@@ -197,7 +197,9 @@ func TestReq083_EveryMessageRunsWithItsOwnToken(t *testing.T) {
 func TestRefusalsOnTheStreamCarryTheStatus(t *testing.T) {
 	h := newHarness(t)
 	var refusal *oauth.Refusal
-	h.tools.call = func(context.Context, tool.Caller, json.RawMessage) (tool.Result, error) { return tool.Result{}, refusal }
+	h.tools.call = func(context.Context, tool.Caller, json.RawMessage) (tool.Result, error) {
+		return tool.Result{}, refusal
+	}
 	s := connect(t, http.DefaultClient, h.serve(t), "ana/claude/1")
 	for _, refusal = range []*oauth.Refusal{
 		oauth.InvalidToken("upstream_401", "Sign in again.", nil),

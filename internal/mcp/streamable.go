@@ -9,9 +9,9 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
-	"strings"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/bearer"
+	"tecrolabs.dev/oauth-mcp-server/internal/negotiate"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
 )
@@ -205,19 +205,10 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *protocolError) {
 	return body, nil
 }
 
-// acceptable refuses a request whose Accept header rules out want. Absent
-// headers and wildcards accept everything: people use curl.
+// acceptable refuses a request whose Accept header rules out want.
 func acceptable(header http.Header, want string) *protocolError {
-	accept := strings.Join(header.Values("Accept"), ",")
-	if accept == "" {
+	if negotiate.Accepts(header, want) {
 		return nil
-	}
-	major, _, _ := strings.Cut(want, "/")
-	for part := range strings.SplitSeq(accept, ",") {
-		mediaType, parameters, err := mime.ParseMediaType(strings.TrimSpace(part))
-		if err == nil && (mediaType == want || mediaType == major+"/*" || mediaType == "*/*") && parameters["q"] != "0" {
-			return nil
-		}
 	}
 	return &protocolError{
 		status: http.StatusNotAcceptable, code: codeInvalidRequest,

@@ -1,0 +1,185 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/config"
+	"tecrolabs.dev/oauth-mcp-server/internal/devstack"
+	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
+)
+
+// DevOptions is what the dev command hands over.
+type DevOptions struct {
+	Port      int    // of the server; the stack takes the next two
+	SignIn    string // person who is signed in without being asked; "" asks
+	StackOnly bool   // only the stack, for a server that runs elsewhere on this machine
+	LogLevel  string
+	LogFormat string
+	Version   string
+	Stdout    io.Writer
+	Stderr    io.Writer
+}
+
+// Dev runs the server together with a development authorization server and a
+// development Otus API, all on loopback, and prints what to type next. It needs
+// no configuration and reads none.
+func Dev(ctx context.Context, opts DevOptions) error {
+	logger, err := telemetry.NewLogger(opts.Stderr, opts.LogLevel, opts.LogFormat)
+	if err != nil {
+		return err
+	}
+	listeners, err := listenLoopback(ctx, opts.Port, opts.StackOnly)
+	if err != nil {
+		return err
+	}
+	serverURL := "http://localhost:" + strconv.Itoa(opts.Port)
+	stack, err := devstack.New(devstack.Config{
+		AuthListener: listeners[1],
+		OtusListener: listeners[2],
+		ServerURL:    serverURL,
+		SignIn:       opts.SignIn,
+		Logger:       logger,
+	})
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	if opts.StackOnly {
+		group.Go(func() error { return stack.Run(ctx) })
+		if err := printStack(opts.Stdout, stack.URLs(), serverURL); err != nil {
+			return err
+		}
+		return group.Wait()
+	}
+	a, err := New(Options{
+		Config:   DevConfig(serverURL, stack.URLs()),
+		Logger:   logger,
+		Version:  opts.Version,
+		Listener: listeners[0],
+	})
+	if err != nil {
+		return err
+	}
+	// The stack outlives the server: calls in flight still need it.
+	stackContext, stopStack := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopStack()
+	group.Go(func() error { return stack.Run(stackContext) })
+	group.Go(func() error {
+		defer stopStack()
+		return a.Run(ctx)
+	})
+	group.Go(func() error {
+		if err := a.awaitReady(ctx); err != nil {
+			return err
+		}
+		token, err := stack.Mint(devstack.Mint{User: "ana"})
+		if err != nil {
+			return err
+		}
+		return printDev(opts.Stdout, opts, serverURL, stack.URLs(), token.AccessToken)
+	})
+	return group.Wait()
+}
+
+// DevConfig is the configuration of a server in front of a development stack:
+// what an operator would set for the real systems, and nothing else.
+func DevConfig(serverURL string, urls devstack.URLs) config.Config {
+	cfg := config.Default()
+	cfg.ServerURL = serverURL
+	cfg.AuthorizationServers = []string{urls.AuthorizationServer}
+	cfg.JWTIssuer = urls.TokenIssuer
+	cfg.OtusURL = urls.Otus
+	cfg.OAuthClientID = urls.ClientID
+	return cfg
+}
+
+// listenLoopback opens port, port+1 and port+2 on loopback, the first one only
+// for a server in this process.
+func listenLoopback(ctx context.Context, port int, stackOnly bool) ([3]net.Listener, error) {
+	var listeners [3]net.Listener
+	for i := range listeners {
+		if i == 0 && stackOnly {
+			continue
+		}
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i))
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+		if err != nil {
+			for _, opened := range listeners[:i] {
+				if opened != nil {
+					err = errors.Join(err, opened.Close())
+				}
+			}
+			return listeners, fmt.Errorf("ports %d to %d are needed; stop what uses them or choose others with --port: %w", port, port+2, err)
+		}
+		listeners[i] = listener
+	}
+	return listeners, nil
+}
+
+// awaitReady returns when the server would tell a load balancer yes.
+func (a *App) awaitReady(ctx context.Context) error {
+	const interval = 10 * time.Millisecond
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for len(a.Unready()) > 0 {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+	a.logger.LogAttrs(ctx, slog.LevelInfo, "ready")
+	return nil
+}
+
+func printStack(w io.Writer, urls devstack.URLs, serverURL string) error {
+	_, err := fmt.Fprintf(w, `The development stack is running for a server at %[1]s.
+
+  Authorization server  %[2]s   (AUTHORIZATION_SERVERS)
+  Token issuer          %[3]s   (JWT_ISSUER)
+  Otus API              %[4]s   (OTUS_URL)
+  Client                %[5]s   (OAUTH_CLIENT_ID)
+  Token forge           %[6]s
+
+Stop with Ctrl-C.
+`, serverURL, urls.AuthorizationServer, urls.TokenIssuer, urls.Otus, urls.ClientID, urls.TokenForge)
+	return err
+}
+
+func printDev(w io.Writer, opts DevOptions, serverURL string, urls devstack.URLs, token string) error {
+	signIn := "a page asks who you are: Ana may read teams, Bruno may not, Carla's tokens last a minute"
+	if opts.SignIn != "" {
+		signIn = opts.SignIn + " is signed in without being asked"
+	}
+	_, err := fmt.Fprintf(w, `oauth-mcp-server %[1]s is ready.
+
+  Server                %[2]s
+  MCP endpoint          %[2]s/mcp   (HTTP+SSE: %[2]s/mcp/sse)
+  Authorization server  %[3]s
+  Otus API              %[4]s
+  Token forge           POST %[5]s
+  Sign-in               %[6]s
+
+Connect Claude Code:
+  claude mcp add --transport http otus %[2]s/mcp
+  claude mcp login otus
+
+Connect Codex:
+  codex mcp add otus --url %[2]s/mcp
+
+Call the tool as Ana, with a token that is good for an hour:
+  curl -s %[2]s/mcp -H 'Content-Type: application/json' -H 'Authorization: Bearer %[7]s' -d '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"otus_teams"}}'
+
+Stop with Ctrl-C.
+`, opts.Version, serverURL, urls.AuthorizationServer, urls.Otus, urls.TokenForge, signIn, token)
+	return err
+}
