@@ -70,7 +70,7 @@ func (c *client) IDTokenLifetime() time.Duration { return idTokenLifetime }
 func (c *client) DevMode() bool { return false }
 
 // RestrictAdditionalIdTokenScopes implements op.Client.
-func (c *client) RestrictAdditionalIdTokenScopes() func([]string) []string { return unrestricted } //nolint:staticcheck // the name is op's
+func (c *client) RestrictAdditionalIdTokenScopes() func([]string) []string { return unrestricted } //nolint:revive,staticcheck // the name is op's
 
 // RestrictAdditionalAccessTokenScopes implements op.Client.
 func (c *client) RestrictAdditionalAccessTokenScopes() func([]string) []string { return unrestricted }
