@@ -53,27 +53,22 @@ func TestImageServes(t *testing.T) {
 		"AUTHORIZATION_SERVERS="+provider.URL)
 	checkStatic(t, filepath.Join(image.root, binaryPath))
 
-	server := image.command(t, append(final.command(t, "ENTRYPOINT"), final.command(t, "CMD")...))
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Wait() }()
+	server := start(t, image.command(t, append(final.command(t, "ENTRYPOINT"), final.command(t, "CMD")...)))
 	base := "http://127.0.0.1:" + port
-	awaitOK(t, base+"/healthz", ended)
-	awaitOK(t, base+"/readyz", ended) // the keys came over TLS
+	server.awaitOK(t, base+"/healthz")
+	server.awaitOK(t, base+"/readyz") // the keys came over TLS
 
 	healthcheck := final.command(t, "HEALTHCHECK")
 	if err := image.command(t, healthcheck).Run(); err != nil {
 		t.Errorf("%q while the server runs: %v", healthcheck, err)
 	}
-	if err := server.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := server.command.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	select {
-	case err := <-ended:
-		if err != nil {
-			t.Errorf("ended on SIGTERM with %v, want exit code 0", err)
+	case <-server.ended:
+		if server.err != nil {
+			t.Errorf("ended on SIGTERM with %v, want exit code 0", server.err)
 		}
 	case <-time.After(stopTimeout):
 		t.Fatal("still runs after SIGTERM")
@@ -176,7 +171,7 @@ func (c container) command(t *testing.T, words []string) *exec.Cmd {
 	command.Env = c.env
 	command.Stdout, command.Stderr = t.Output(), t.Output()
 	credential := &syscall.Credential{Uid: uint32(c.uid), Gid: uint32(c.gid)}
-	command.SysProcAttr = &syscall.SysProcAttr{Chroot: c.root, Credential: credential, Pdeathsig: syscall.SIGKILL}
+	command.SysProcAttr = &syscall.SysProcAttr{Chroot: c.root, Credential: credential}
 	if os.Geteuid() == 0 {
 		return command
 	}
@@ -188,6 +183,28 @@ func (c container) command(t *testing.T, words []string) *exec.Cmd {
 	command.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: c.uid, HostID: os.Geteuid(), Size: 1}}
 	command.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: c.gid, HostID: os.Getegid(), Size: 1}}
 	return command
+}
+
+// process is a command that runs.
+type process struct {
+	command *exec.Cmd
+	ended   chan struct{}
+	err     error // how it ended; read it after ended is closed
+}
+
+// start starts command. It is killed and waited for when the test ends.
+func start(t *testing.T, command *exec.Cmd) *process {
+	t.Helper()
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p := &process{command: command, ended: make(chan struct{})}
+	go func() {
+		defer close(p.ended)
+		p.err = command.Wait()
+	}()
+	t.Cleanup(func() { <-p.ended }) // the test's context has killed it
+	return p
 }
 
 // userNamespaces reports whether this user may create one.
@@ -243,7 +260,7 @@ func startProvider(t *testing.T) *httptest.Server {
 }
 
 // awaitOK asks until the answer is 200, the server has ended, or time is up.
-func awaitOK(t *testing.T, url string, ended <-chan error) {
+func (p *process) awaitOK(t *testing.T, url string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
 	defer cancel()
@@ -255,8 +272,8 @@ func awaitOK(t *testing.T, url string, ended <-chan error) {
 			return
 		}
 		select {
-		case err := <-ended:
-			t.Fatalf("the server has ended: %v", err)
+		case <-p.ended:
+			t.Fatalf("the server has ended: %v", p.err)
 		case <-ctx.Done():
 			t.Fatalf("GET %s: %v %s", url, err, answer)
 		case <-ticker.C:
