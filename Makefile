@@ -15,7 +15,7 @@ IMAGE ?= oauth-mcp-server
 
 # A count, not a time: with a time, the coordinator of Go 1.26 can report its own
 # deadline as a failure (go.dev/issue/75804).
-FUZZTIME ?= 10000x
+FUZZTIME ?= 50000x
 
 # The linter's file carries its version, so that a new one is built when
 # tools/go.mod changes and an old one is kept until then.
