@@ -25,6 +25,7 @@ var errFailed = errors.New("failed")
 // context where it waits for something.
 type commands struct {
 	Serve       serveCommand       `cmd:"" help:"Run the server."`
+	Dev         devCommand         `cmd:"" help:"Run the server with a development authorization server and Otus API, all on loopback."`
 	CheckConfig checkConfigCommand `cmd:"" help:"Print the effective configuration, or every problem at once."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask the server on this machine whether it is alive; for a container's HEALTHCHECK."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`

@@ -150,7 +150,7 @@ func TestCheckConfigReadsDotEnvAndSecretFiles(t *testing.T) {
 func TestHelp(t *testing.T) {
 	for _, args := range [][]string{nil, {"--help"}} {
 		got := invoke(t, nil, args...)
-		for _, command := range []string{"serve", "check-config", "healthcheck", "version"} {
+		for _, command := range []string{"serve", "dev", "check-config", "healthcheck", "version"} {
 			if !strings.Contains(got.stdout, command) {
 				t.Errorf("%v: no %s in the help:\n%s", args, command, got.stdout)
 			}
@@ -159,7 +159,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%v: exit code %d, %q", args, got.code, got.stderr)
 		}
 	}
-	for _, command := range []string{"serve", "check-config", "healthcheck", "version"} {
+	for _, command := range []string{"serve", "dev", "check-config", "healthcheck", "version"} {
 		got := invoke(t, nil, command, "--help")
 		if got.code != exitOK || !strings.Contains(got.stdout, "    oauth-mcp-server "+command) {
 			t.Errorf("%s --help has no example:\n%s", command, got.stdout)
@@ -217,7 +217,7 @@ func TestEveryFlagArrives(t *testing.T) {
 }
 
 func TestUsageErrors(t *testing.T) {
-	for _, args := range [][]string{{"nonsense"}, {"check-config", "--nonsense"}, {"check-config", "extra"}, {"version", "--server-url=x"}} {
+	for _, args := range [][]string{{"nonsense"}, {"check-config", "--nonsense"}, {"check-config", "extra"}, {"version", "--server-url=x"}, {"dev", "--port=65534"}, {"dev", "--log-level=loud"}, {"dev", "--server-url=x"}} {
 		got := invoke(t, nil, args...)
 		if got.code != exitUsage || got.stdout != "" || !strings.Contains(got.stderr, "--help") {
 			t.Errorf("%v: %+v", args, got)

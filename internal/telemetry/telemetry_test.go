@@ -1,0 +1,84 @@
+package telemetry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestLoggerAddsTheContext(t *testing.T) {
+	var b bytes.Buffer
+	logger, err := NewLogger(&b, "info", "json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := With(With(t.Context(), slog.String("request_id", "r1")), slog.String("subject_hash", "s1"))
+	logger.With(slog.String("component", "x")).LogAttrs(ctx, slog.LevelInfo, "hello", slog.Int("n", 1))
+	logger.LogAttrs(ctx, slog.LevelDebug, "not shown")
+	var got map[string]any
+	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	delete(got, "time")
+	want := map[string]any{"level": "INFO", "msg": "hello", "n": 1.0, "component": "x", "request_id": "r1", "subject_hash": "s1"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestLoggerRefusesUnknownWords(t *testing.T) {
+	for _, bad := range [][2]string{{"loud", "json"}, {"info", "xml"}} {
+		if _, err := NewLogger(&bytes.Buffer{}, bad[0], bad[1]); err == nil {
+			t.Errorf("%v accepted", bad)
+		}
+	}
+	if _, err := NewLogger(&bytes.Buffer{}, "WARN", "TEXT"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLineKeepsTheLatest(t *testing.T) {
+	ctx, line := NewLine(t.Context())
+	Annotate(ctx, slog.String("a", "1"), slog.String("b", "2"))
+	Annotate(ctx, slog.String("a", "3"))
+	Annotate(context.Background(), slog.String("c", "outside a request"))
+	got := map[string]string{}
+	for _, attr := range line.Attrs() {
+		got[attr.Key] = attr.Value.String()
+	}
+	if diff := cmp.Diff(map[string]string{"a": "3", "b": "2"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestReq098_AuditRecord(t *testing.T) {
+	var b bytes.Buffer
+	Audit{
+		Event: "tool_call", Decision: "allow", Reason: "ok", Issuer: "https://i", SubjectHash: "h", ClientID: "c", TokenHash: "t",
+		Tool: "otus_teams", Upstream: "otus", Credential: "forward", Status: 200, Latency: time.Second,
+	}.Write(t.Context(), slog.New(slog.NewJSONHandler(&b, nil)))
+	Audit{Event: "authentication", Decision: "deny", Reason: "no_token"}.Write(t.Context(), slog.New(slog.NewJSONHandler(&b, nil)))
+	var records []map[string]any
+	for line := range bytes.Lines(b.Bytes()) {
+		var record map[string]any
+		if err := json.Unmarshal(line, &record); err != nil {
+			t.Fatal(err)
+		}
+		delete(record, "time")
+		delete(record, "level")
+		delete(record, "msg")
+		records = append(records, record)
+	}
+	want := []map[string]any{
+		{"audit": true, "event": "tool_call", "decision": "allow", "reason": "ok", "issuer": "https://i", "subject_hash": "h", "client_id": "c", "token_hash": "t", "tool": "otus_teams", "upstream": "otus", "credential": "forward", "upstream_status": 200.0, "latency": 1e9},
+		{"audit": true, "event": "authentication", "decision": "deny", "reason": "no_token"},
+	}
+	if diff := cmp.Diff(want, records); diff != "" {
+		t.Error(diff)
+	}
+}
