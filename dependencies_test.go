@@ -59,7 +59,7 @@ func TestModulesAreNotReplaced(t *testing.T) {
 		}
 		for _, d := range found {
 			if d.verb == "replace" {
-				t.Errorf("%s: replace %s; go install ignores it, and so would everybody who reads require", path, strings.Join(d.words, " "))
+				t.Errorf("%s: replace %s: go install refuses a module that has one", path, strings.Join(d.words, " "))
 			}
 		}
 	}
