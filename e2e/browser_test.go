@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"testing"
@@ -34,9 +33,9 @@ func (b browser) get(t *testing.T, url string) answer {
 		t.Fatal(err)
 	}
 	defer got.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(got.Body, maxAnswer))
+	body, err := readAll(got.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{got.StatusCode, got.Header, string(body)}
+	return answer{got.StatusCode, got.Header, body}
 }

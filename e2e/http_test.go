@@ -80,11 +80,16 @@ func send(t *testing.T, system *apptest.System, request *http.Request) answer {
 		t.Fatal(err)
 	}
 	defer got.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(got.Body, maxAnswer))
+	body, err := readAll(got.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{got.StatusCode, got.Header, string(body)}
+	return answer{got.StatusCode, got.Header, body}
+}
+
+func readAll(r io.Reader) (string, error) {
+	body, err := io.ReadAll(io.LimitReader(r, maxAnswer))
+	return string(body), err
 }
 
 // post sends one message to a path.
