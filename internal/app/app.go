@@ -256,6 +256,7 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	err := group.Wait()
 	a.idpClient.CloseIdleConnections()
+	a.tools.transport.CloseIdleConnections()
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"sync/atomic"
 
@@ -28,13 +29,14 @@ var credentialModes = map[string]upstream.Mode{
 // liveTools is the catalogue in use. Reload replaces it whole, or not at all.
 type liveTools struct {
 	cfg    config.Config
-	policy egress.Policy
 	logger *slog.Logger
 	runner atomic.Pointer[tool.Runner]
+	// transport reaches every upstream of every catalogue.
+	transport *http.Transport
 }
 
 func newLiveTools(cfg config.Config, policy egress.Policy, logger *slog.Logger) (*liveTools, error) {
-	t := &liveTools{cfg: cfg, policy: policy, logger: logger}
+	t := &liveTools{cfg: cfg, logger: logger, transport: egress.NewTransport(policy, nil)}
 	return t, t.load()
 }
 
@@ -60,7 +62,7 @@ func (t *liveTools) load() error {
 			Credential:  credentialModes[u.Credential],
 			Timeout:     u.Timeout,
 			MaxResponse: u.MaxResponse,
-			Transport:   egress.NewTransport(t.policy, nil),
+			Transport:   t.transport,
 		})
 		if err != nil {
 			return fmt.Errorf("%s: %w", source, err)

@@ -1,0 +1,267 @@
+package app_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/app"
+	"tecrolabs.dev/oauth-mcp-server/internal/apptest"
+	"tecrolabs.dev/oauth-mcp-server/internal/config"
+	"tecrolabs.dev/oauth-mcp-server/internal/devstack"
+	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
+)
+
+func request(t *testing.T, method, url, token, body string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(text)
+}
+
+const (
+	list = `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`
+	call = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"otus_teams"}}`
+)
+
+const otherCatalogue = `
+upstreams:
+  otus: {url: "${OTUS_URL}", credential: forward}
+tools:
+  - name: squads
+    description: The teams under another name.
+    upstream: otus
+    method: GET
+    path: /teams
+    input: {type: object, additionalProperties: false}
+`
+
+// A catalogue is replaced whole or not at all, and open streams are told.
+func TestReloadTools(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tools.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(otherCatalogue)
+	system := apptest.Start(t, apptest.WithConfig(func(c *config.Config) { c.ToolsFile = file }))
+	minted, err := system.Stack.Mint(devstack.Mint{User: "ana"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := minted.AccessToken
+	if _, body := request(t, "POST", system.URL+"/mcp", token, list); !strings.Contains(body, `"name":"squads"`) {
+		t.Fatal(body)
+	}
+	stream, err := http.NewRequestWithContext(t.Context(), http.MethodGet, system.URL+"/mcp/sse", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream.Header.Set("Authorization", "Bearer "+token)
+	response, err := http.DefaultClient.Do(stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+
+	write("tools: nonsense")
+	system.App.ReloadTools(t.Context())
+	if _, body := request(t, "POST", system.URL+"/mcp", token, list); !strings.Contains(body, `"name":"squads"`) {
+		t.Errorf("a broken file replaced the catalogue: %s", body)
+	}
+	write(strings.Replace(otherCatalogue, "squads", "crews", 1))
+	system.App.ReloadTools(t.Context())
+	if _, body := request(t, "POST", system.URL+"/mcp", token, list); !strings.Contains(body, `"name":"crews"`) {
+		t.Errorf("the new catalogue is not in use: %s", body)
+	}
+	if status, body := request(t, "POST", system.URL+"/mcp", token, strings.Replace(call, "otus_teams", "crews", 1)); status != 200 || !strings.Contains(body, "Albatros") {
+		t.Errorf("the new tool does not work: %d %s", status, body)
+	}
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		if lines.Text() == `data: {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}` {
+			return
+		}
+	}
+	t.Error("the open stream was not told")
+}
+
+func TestNewRefusesWhatCannotWork(t *testing.T) {
+	logger, err := telemetry.NewLogger(t.Output(), "info", "text")
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing := filepath.Join(t.TempDir(), "missing")
+	for name, change := range map[string]func(*config.Config){
+		"invalid configuration": func(c *config.Config) { c.ServerURL = "http://mcp.example.com" },
+		"no such catalogue":     func(c *config.Config) { c.ToolsFile = missing },
+		"address in use":        func(c *config.Config) { c.ListenAddr = busyAddress(t) },
+		"no such certificate": func(c *config.Config) {
+			c.ServerURL = "https://localhost:8443"
+			c.TLSCertFile, c.TLSKeyFile = missing, missing
+		},
+	} {
+		cfg := config.Default()
+		change(&cfg)
+		if _, err := app.New(app.Options{Config: cfg, Logger: logger}); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+func busyAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	return listener.Addr().String()
+}
+
+// output is what a command printed, for a test that waits for it.
+type output struct {
+	mu    sync.Mutex
+	b     bytes.Buffer
+	wrote chan struct{}
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n, err := o.b.Write(p)
+	select {
+	case o.wrote <- struct{}{}:
+	default:
+	}
+	return n, err
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// freePorts finds three ports in a row that nobody uses.
+func freePorts(t *testing.T) int {
+	t.Helper()
+	for range 50 {
+		first, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := first.Addr().(*net.TCPAddr).Port
+		_ = first.Close()
+		free := port < 65000
+		for i := 1; free && i <= 2; i++ {
+			next, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port + i})
+			if free = err == nil; free {
+				_ = next.Close()
+			}
+		}
+		if free {
+			return port
+		}
+	}
+	t.Fatal("no three free ports in a row")
+	return 0
+}
+
+// What dev prints works when it is typed: the curl line with its ready token.
+func TestDevPrintsWhatToTypeNext(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stdout := &output{wrote: make(chan struct{}, 1)}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- app.Dev(ctx, app.DevOptions{
+			Port: freePorts(t), SignIn: "ana", LogLevel: "warn", LogFormat: "text", Version: "1", Stdout: stdout, Stderr: t.Output(),
+		})
+	}()
+	select {
+	case <-stdout.wrote:
+	case err := <-ended:
+		t.Fatalf("dev ended: %v", err)
+	case <-time.After(20 * time.Second):
+		t.Fatal("dev printed nothing")
+	}
+	printed := stdout.String()
+	curl := regexp.MustCompile(`curl -s (\S+) -H 'Content-Type: application/json' -H 'Authorization: Bearer ([^']+)' -d '([^']+)'`).FindStringSubmatch(printed)
+	if curl == nil {
+		t.Fatalf("no curl line:\n%s", printed)
+	}
+	if status, body := request(t, "POST", curl[1], curl[2], curl[3]); status != 200 || !strings.Contains(body, "Albatros") {
+		t.Errorf("the printed call: %d %s", status, body)
+	}
+	for _, want := range []string{"claude mcp add --transport http otus " + curl[1], "codex mcp add otus --url " + curl[1], "Ctrl-C", "/ares", "/dev/tokens"} {
+		if !strings.Contains(printed, want) {
+			t.Errorf("dev does not print %q:\n%s", want, printed)
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("dev stopped with %v", err)
+	}
+}
+
+func TestDevSaysWhichPortsItNeeds(t *testing.T) {
+	busy, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	err = app.Dev(t.Context(), app.DevOptions{Port: busy.Addr().(*net.TCPAddr).Port, LogLevel: "warn", LogFormat: "text", Stdout: io.Discard, Stderr: t.Output()})
+	if err == nil || !strings.Contains(err.Error(), "--port") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestStackOnlyLeavesTheServerOut(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stdout := &output{wrote: make(chan struct{}, 1)}
+	port := freePorts(t)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- app.Dev(ctx, app.DevOptions{Port: port, StackOnly: true, LogLevel: "warn", LogFormat: "text", Stdout: stdout, Stderr: t.Output()})
+	}()
+	<-stdout.wrote
+	server, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+	if err != nil {
+		t.Errorf("the server's own port is taken: %v", err)
+	} else {
+		_ = server.Close()
+	}
+	if !strings.Contains(stdout.String(), "JWT_ISSUER") {
+		t.Error(stdout.String())
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
