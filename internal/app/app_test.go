@@ -265,3 +265,53 @@ func TestStackOnlyLeavesTheServerOut(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Clients compare the two byte for byte (RFC 8414 section 3.3).
+func TestReq003_AuthorizationServersAreNamedAsTheyNameThemselves(t *testing.T) {
+	for _, slash := range []string{"", "/"} {
+		system := apptest.Start(t, apptest.WithConfig(func(c *config.Config) {
+			c.AuthorizationServers = []string{strings.TrimSuffix(c.AuthorizationServers[0], "/") + slash}
+		}))
+		issuer := system.Stack.URLs().AuthorizationServer
+		for { // until the server has met its authorization server
+			_, body := request(t, "GET", system.URL+"/.well-known/oauth-protected-resource", "", "")
+			if strings.Contains(body, `"authorization_servers":["`+issuer+`"]`) {
+				break
+			}
+			if t.Context().Err() != nil {
+				t.Fatal(body)
+			}
+		}
+		origin, path, _ := strings.Cut(strings.TrimPrefix(issuer, "http://"), "/")
+		if _, body := request(t, "GET", "http://"+origin+"/.well-known/oauth-authorization-server/"+path, "", ""); !strings.Contains(body, `"issuer":"`+issuer+`"`) {
+			t.Errorf("%s is not what the authorization server calls itself: %s", issuer, body)
+		}
+	}
+}
+
+// The list of authorization servers is fixed at the start, which is on record.
+func TestReq012_AuthorizationServersChangeWithARestartOnly(t *testing.T) {
+	cfg := config.Default()
+	cfg.ListenAddr = "127.0.0.1:0"
+	cfg.AuthorizationServers = []string{"http://localhost:1/first", "http://localhost:1/second"}
+	stderr := &output{wrote: make(chan struct{}, 1)}
+	ctx, stop := context.WithCancel(t.Context())
+	hangups := make(chan os.Signal, 1)
+	ended := make(chan error, 1)
+	go func() { ended <- app.Serve(ctx, app.ServeOptions{Config: cfg, Version: "1", Stderr: stderr, Reload: hangups}) }()
+	<-stderr.wrote
+	hangups <- os.Interrupt // stands for SIGHUP; any signal on the channel counts
+	for !strings.Contains(stderr.String(), "tools reloaded") {
+		<-stderr.wrote
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(stderr.String(), `"audit":true,"event":"start"`); n != 1 {
+		t.Errorf("%d records of the start", n)
+	}
+	if !strings.Contains(stderr.String(), `"authorization_servers":["http://localhost:1/first","http://localhost:1/second"]`) {
+		t.Error("the record does not list the authorization servers in their order")
+	}
+}

@@ -56,7 +56,11 @@ func (a *App) reloadOn(ctx context.Context, signals <-chan os.Signal) {
 
 // logStart says what runs, and which guarded deviations are in force.
 func (a *App) logStart(ctx context.Context) {
+	// The list of authorization servers changes with a restart only, and each
+	// start is on record: clients have to register anew when it changes.
 	a.logger.LogAttrs(ctx, slog.LevelInfo, "serving",
+		slog.Bool("audit", true),
+		slog.String("event", "start"),
 		slog.String("version", a.version),
 		slog.String("server_url", a.cfg.ServerURL),
 		slog.String("listen_addr", a.listener.Addr().String()),

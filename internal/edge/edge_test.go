@@ -138,7 +138,7 @@ func (e *edgeTest) do(method, path string, header ...string) answered {
 
 const authorized = "Authorization"
 
-func TestReq015_ChallengeWithoutCredentials(t *testing.T) {
+func TestReq015_Req018_Req019_Req024_ChallengeWithoutCredentials(t *testing.T) {
 	e := start(t, nil)
 	for path, document := range map[string]string{
 		"/mcp/sse": "http://localhost:8000/.well-known/oauth-protected-resource",
@@ -158,7 +158,7 @@ func TestReq015_ChallengeWithoutCredentials(t *testing.T) {
 	}
 }
 
-func TestReq016_ChallengesWithAToken(t *testing.T) {
+func TestReq016_Req018_Req021_Req022_Req054_Req056_ChallengesWithAToken(t *testing.T) {
 	e := start(t, nil)
 	document := `Bearer resource_metadata="http://localhost:8000/.well-known/oauth-protected-resource/mcp", `
 	for _, tc := range []struct {
@@ -237,7 +237,7 @@ func TestReq023_ProtectedRoutesNeedTheToken(t *testing.T) {
 	}
 }
 
-func TestReq001_Metadata(t *testing.T) {
+func TestReq001_Req002_Req004_Req007_Req009_Metadata(t *testing.T) {
 	e := start(t, nil)
 	for path, resource := range map[string]string{"": "http://localhost:8000", "/mcp": "http://localhost:8000/mcp", "/mcp/sse": "http://localhost:8000/mcp/sse"} {
 		got := e.do("GET", "/.well-known/oauth-protected-resource"+path, "Host", "localhost:8000", "X-Forwarded-Host", "evil.example")
@@ -381,7 +381,7 @@ func TestReq085_Preflight(t *testing.T) {
 	}
 }
 
-func TestReq087_PlainHTTPIsRefusedInProduction(t *testing.T) {
+func TestReq087_Req088_PlainHTTPIsRefusedInProduction(t *testing.T) {
 	e := start(t, func(c *Config) {
 		c.RequireTLS = true
 		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}

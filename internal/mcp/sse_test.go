@@ -164,7 +164,7 @@ func TestReq083_StreamCarriesAnswers(t *testing.T) {
 
 // The hole not to have: a message runs as the token of its own POST, never as
 // whoever opened the stream.
-func TestReq083_EveryMessageRunsWithItsOwnToken(t *testing.T) {
+func TestReq082_Req083_EveryMessageRunsWithItsOwnToken(t *testing.T) {
 	h := newHarness(t)
 	seen := make(chan string, 1)
 	h.tools.call = func(_ context.Context, caller tool.Caller, _ json.RawMessage) (tool.Result, error) {

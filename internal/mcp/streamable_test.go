@@ -39,8 +39,8 @@ func legacy(version string) map[string]string {
 
 const listBody = `{"jsonrpc":"2.0","id":7,"method":"tools/list"}`
 
-// TestReq081_Situations is the table of what each revision answers to what.
-func TestReq081_Situations(t *testing.T) {
+// TestReq058_Req081_Req086_Situations is the table of what each revision answers to what.
+func TestReq058_Req081_Req086_Situations(t *testing.T) {
 	h := newHarness(t)
 	url := h.serve(t) + "/mcp"
 	body := func(method, params string) string { b, _ := modern(method, params); return b }
@@ -136,7 +136,7 @@ func TestReq081_Situations(t *testing.T) {
 	}
 }
 
-func TestInitializeNegotiates(t *testing.T) {
+func TestReq082_InitializeNegotiates(t *testing.T) {
 	url := newHarness(t).serve(t) + "/mcp"
 	for asked, want := range map[string]string{
 		"2025-11-25": "2025-11-25", "2025-06-18": "2025-06-18", "2025-03-26": "2025-03-26",
@@ -174,7 +174,7 @@ func TestNotificationsAreAccepted(t *testing.T) {
 	}
 }
 
-func TestModernResultsCarryTheirMetadata(t *testing.T) {
+func TestReq061_ModernResultsCarryTheirMetadata(t *testing.T) {
 	url := newHarness(t).serve(t) + "/mcp"
 	for _, method := range []string{"tools/list", "server/discover"} {
 		body, header := modern(method, "")
