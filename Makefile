@@ -58,7 +58,7 @@ fuzz: ## Run each fuzz target for FUZZTIME
 .PHONY: check
 check: lint ## Check format, lint, vet and the module files
 	go vet ./...
-	go mod tidy -diff
+	go mod tidy -diff && go -C tools mod tidy -diff
 	go mod verify
 
 .PHONY: lint
@@ -73,7 +73,7 @@ fmt: $(golangci) ## Modernize and format the code
 
 .PHONY: gen
 gen: ## Write the generated files and the goldens again
-	go test ./internal/config ./cmd/oauth-mcp-server -update
+	go test ./internal/config ./internal/tool ./cmd/oauth-mcp-server -update
 
 .PHONY: tidy
 tidy: ## Tidy the module files
