@@ -130,7 +130,7 @@ func writeRequirements(t *testing.T, before []byte, requirements []requirement, 
 			b.WriteString("  note: " + yamlText(t, r.Note) + "\n")
 		}
 	}
-	if err := os.WriteFile(requirementsFile, []byte(b.String()), 0o644); err != nil { //nolint:gosec // a document of the repository
+	if err := os.WriteFile(requirementsFile, []byte(b.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

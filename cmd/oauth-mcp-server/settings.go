@@ -65,7 +65,7 @@ func (s settings) load(p process) (config.Loaded, error) {
 	for _, plugin := range s.Plugins {
 		values := reflect.ValueOf(plugin).Elem()
 		for i, name := range s.names {
-			if text, given := values.Field(i).Interface().(*string); given && text != nil {
+			if text, given := reflect.TypeAssert[*string](values.Field(i)); given && text != nil {
 				flags[name] = *text
 			}
 		}

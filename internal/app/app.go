@@ -52,7 +52,7 @@ type App struct {
 
 // New wires a server for a valid configuration. It opens the listener, reads
 // the files the configuration names and talks to nobody; [App.Run] does.
-func New(opts Options) (*App, error) {
+func New(ctx context.Context, opts Options) (*App, error) {
 	cfg := opts.Config
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func New(opts Options) (*App, error) {
 		return nil, err
 	}
 	if a.listener = opts.Listener; a.listener == nil {
-		if a.listener, err = new(net.ListenConfig).Listen(context.Background(), "tcp", cfg.ListenAddr); err != nil {
+		if a.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.ListenAddr); err != nil {
 			return nil, fmt.Errorf("LISTEN_ADDR: %w", err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -129,7 +130,7 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 	} {
 		cfg := config.Default()
 		change(&cfg)
-		if _, err := app.New(app.Options{Config: cfg, Logger: logger}); err == nil {
+		if _, err := app.New(t.Context(), app.Options{Config: cfg, Logger: logger}); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
@@ -177,11 +178,11 @@ func freePorts(t *testing.T) int {
 		if err != nil {
 			t.Fatal(err)
 		}
-		port := first.Addr().(*net.TCPAddr).Port
+		port := portOf(t, first)
 		_ = first.Close()
 		free := port < 65000
 		for i := 1; free && i <= 2; i++ {
-			next, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port + i})
+			next, err := new(net.ListenConfig).Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i)))
 			if free = err == nil; free {
 				_ = next.Close()
 			}
@@ -194,14 +195,23 @@ func freePorts(t *testing.T) int {
 	return 0
 }
 
+func portOf(t *testing.T, listener net.Listener) int {
+	t.Helper()
+	address, ok := listener.Addr().(*net.TCPAddr)
+	if !ok {
+		t.Fatal("not a TCP listener")
+	}
+	return address.Port
+}
+
 // What dev prints works when it is typed: the curl line with its ready token.
 func TestDevPrintsWhatToTypeNext(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stdout := &output{wrote: make(chan struct{}, 1)}
-	ended := make(chan error, 1)
+	ended, port := make(chan error, 1), freePorts(t)
 	go func() {
 		ended <- app.Dev(ctx, app.DevOptions{
-			Port: freePorts(t), SignIn: "ana", LogLevel: "warn", LogFormat: "text", Version: "1", Stdout: stdout, Stderr: t.Output(),
+			Port: port, SignIn: "ana", LogLevel: "warn", LogFormat: "text", Version: "1", Stdout: stdout, Stderr: t.Output(),
 		})
 	}()
 	select {
@@ -236,7 +246,7 @@ func TestDevSaysWhichPortsItNeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer busy.Close()
-	err = app.Dev(t.Context(), app.DevOptions{Port: busy.Addr().(*net.TCPAddr).Port, LogLevel: "warn", LogFormat: "text", Stdout: io.Discard, Stderr: t.Output()})
+	err = app.Dev(t.Context(), app.DevOptions{Port: portOf(t, busy), LogLevel: "warn", LogFormat: "text", Stdout: io.Discard, Stderr: t.Output()})
 	if err == nil || !strings.Contains(err.Error(), "--port") {
 		t.Errorf("%v", err)
 	}
@@ -273,15 +283,10 @@ func TestReq003_AuthorizationServersAreNamedAsTheyNameThemselves(t *testing.T) {
 			c.AuthorizationServers = []string{strings.TrimSuffix(c.AuthorizationServers[0], "/") + slash}
 		}))
 		issuer := system.Stack.URLs().AuthorizationServer
-		for { // until the server has met its authorization server
+		apptest.Eventually(t, "the server has met its authorization server", func() bool {
 			_, body := request(t, "GET", system.URL+"/.well-known/oauth-protected-resource", "", "")
-			if strings.Contains(body, `"authorization_servers":["`+issuer+`"]`) {
-				break
-			}
-			if t.Context().Err() != nil {
-				t.Fatal(body)
-			}
-		}
+			return strings.Contains(body, `"authorization_servers":["`+issuer+`"]`)
+		})
 		origin, path, _ := strings.Cut(strings.TrimPrefix(issuer, "http://"), "/")
 		if _, body := request(t, "GET", "http://"+origin+"/.well-known/oauth-authorization-server/"+path, "", ""); !strings.Contains(body, `"issuer":"`+issuer+`"`) {
 			t.Errorf("%s is not what the authorization server calls itself: %s", issuer, body)
@@ -298,7 +303,9 @@ func TestReq012_AuthorizationServersChangeWithARestartOnly(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	hangups := make(chan os.Signal, 1)
 	ended := make(chan error, 1)
-	go func() { ended <- app.Serve(ctx, app.ServeOptions{Config: cfg, Version: "1", Stderr: stderr, Reload: hangups}) }()
+	go func() {
+		ended <- app.Serve(ctx, app.ServeOptions{Config: cfg, Version: "1", Stderr: stderr, Reload: hangups})
+	}()
 	<-stderr.wrote
 	hangups <- os.Interrupt // stands for SIGHUP; any signal on the channel counts
 	for !strings.Contains(stderr.String(), "tools reloaded") {

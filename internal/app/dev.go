@@ -60,7 +60,7 @@ func Dev(ctx context.Context, opts DevOptions) error {
 		}
 		return group.Wait()
 	}
-	a, err := New(Options{
+	a, err := New(ctx, Options{
 		Config:   DevConfig(serverURL, stack.URLs()),
 		Logger:   logger,
 		Version:  opts.Version,

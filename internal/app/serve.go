@@ -25,7 +25,7 @@ func Serve(ctx context.Context, opts ServeOptions) error {
 	if err != nil {
 		return err
 	}
-	a, err := New(Options{Config: opts.Config, Logger: logger, Version: opts.Version})
+	a, err := New(ctx, Options{Config: opts.Config, Logger: logger, Version: opts.Version})
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,7 @@ func Start(t testing.TB, opts ...Option) *System {
 	for _, change := range o.configure {
 		change(&cfg)
 	}
-	server, err := app.New(app.Options{Config: cfg, Logger: logger, Version: Version, Listener: listener})
+	server, err := app.New(t.Context(), app.Options{Config: cfg, Logger: logger, Version: Version, Listener: listener})
 	if err != nil {
 		t.Fatalf("server: %v", err)
 	}

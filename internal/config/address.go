@@ -103,18 +103,19 @@ func checkBrowserOrigin(origin string, production bool) string {
 	return ""
 }
 
-// splitListen reads a listen address; an empty host means every interface.
-func splitListen(address string) (host, port string, ok bool) {
+// listenHost reads the host of a listen address; an empty one means every
+// interface.
+func listenHost(address string) (host string, ok bool) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || port == "" || port != "0" && !validPort(port) {
-		return "", "", false
+		return "", false
 	}
 	if host != "" && host != "localhost" {
 		if _, err := netip.ParseAddr(host); err != nil {
-			return "", "", false
+			return "", false
 		}
 	}
-	return host, port, true
+	return host, true
 }
 
 // validPort accepts no port too.

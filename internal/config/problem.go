@@ -10,7 +10,7 @@ import (
 )
 
 // Problem is one reason not to start. Its texts hold no secret.
-type Problem struct {
+type Problem struct { //nolint:errname // a problem with the configuration, listed with others
 	Name  string `json:"name"`  // variable, or file, that has to change
 	Shape string `json:"shape"` // what was found there, described
 	Fix   string `json:"fix"`   // what to do

@@ -41,7 +41,7 @@ func (c Config) advice() []Warning {
 	var warnings []Warning
 	warn := func(name, text string) { warnings = append(warnings, Warning{Name: name, Text: text}) }
 	production := c.Production()
-	if host, _, ok := splitListen(c.ListenAddr); ok && !production && !isLoopbackHost(host) {
+	if host, ok := listenHost(c.ListenAddr); ok && !production && !isLoopbackHost(host) {
 		warn("LISTEN_ADDR", "accepts connections from other machines while SERVER_URL is loopback, so development rules apply")
 	}
 	if production && c.OAuthClientID != "" && !c.SessionKey.IsSet() {
@@ -103,7 +103,7 @@ func (v *validator) serverURL() {
 }
 
 func (v *validator) listen() {
-	if _, _, ok := splitListen(v.config.ListenAddr); !ok {
+	if _, ok := listenHost(v.config.ListenAddr); !ok {
 		v.problem("LISTEN_ADDR", quoted(v.config.ListenAddr), "use HOST:PORT with an IP address or localhost and a port up to 65535, such as 127.0.0.1:8000")
 	}
 }
@@ -244,12 +244,7 @@ var metadataAddresses = []netip.Addr{
 }
 
 func reachesMetadata(prefix netip.Prefix) bool {
-	for _, addr := range metadataAddresses {
-		if prefix.Contains(addr) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(metadataAddresses, prefix.Contains)
 }
 
 func (v *validator) operation() {

@@ -97,7 +97,7 @@ func TestReq041_MetadataOfAnotherIssuerIsRefused(t *testing.T) {
 	for name, change := range map[string]func(map[string]any){
 		"other issuer":            func(d map[string]any) { d["issuer"] = "https://evil.example/ares" },
 		"no issuer":               func(d map[string]any) { delete(d, "issuer") },
-		"prefix":                  func(d map[string]any) { d["issuer"] = d["issuer"].(string) + "2" },
+		"prefix":                  func(d map[string]any) { d["issuer"] = fmt.Sprint(d["issuer"], "2") },
 		"insecure keys":           func(d map[string]any) { d["jwks_uri"] = "http://evil.example/keys" },
 		"insecure token endpoint": func(d map[string]any) { d["token_endpoint"] = "http://evil.example/token" },
 		"wrong type":              func(d map[string]any) { d["jwks_uri"] = 1 },
@@ -254,8 +254,7 @@ func TestSourceFetchesOnceForMany(t *testing.T) {
 // A caller that goes away does not take the fetch with it.
 func TestSourceOutlivesItsFirstCaller(t *testing.T) {
 	release := make(chan struct{})
-	var p *idp
-	p = newIDP(t, "/.well-known/oauth-authorization-server/ares")
+	p := newIDP(t, "/.well-known/oauth-authorization-server/ares")
 	p.Config.Handler = func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			<-release

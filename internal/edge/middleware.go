@@ -92,7 +92,7 @@ func loggedMethod(method string) string {
 // as net/http wants it.
 func (e *Edge) withRecovery(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() {
+		defer func() { //nolint:contextcheck // the request carries it
 			crash := recover()
 			if crash == nil {
 				return

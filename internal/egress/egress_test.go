@@ -55,10 +55,14 @@ func TestReq045_TransportChecksTheDialledAddress(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "localhost"} {
 		target := "http://" + host + ":" + port
 		request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
-		if _, err := NewTransport(Policy{}, nil).RoundTrip(request); !errors.Is(err, ErrForbiddenAddress) {
-			t.Errorf("dial %s: %v, want ErrForbiddenAddress", target, err)
+		response, err := NewTransport(Policy{}, nil).RoundTrip(request)
+		if !errors.Is(err, ErrForbiddenAddress) {
+			t.Fatalf("dial %s: %v, want ErrForbiddenAddress", target, err)
 		}
-		response, err := NewTransport(Policy{AllowLoopback: true}, nil).RoundTrip(request)
+		if response != nil {
+			_ = response.Body.Close()
+		}
+		response, err = NewTransport(Policy{AllowLoopback: true}, nil).RoundTrip(request)
 		if err != nil {
 			t.Errorf("dial %s with loopback allowed: %v", target, err)
 			continue

@@ -40,6 +40,7 @@ func connect(t *testing.T, client *http.Client, base, token string) *openStream 
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = response.Body.Close() })
 	s := &openStream{t: t, base: base, client: client, response: response, lines: bufio.NewScanner(response.Body), cancel: cancel}
 	if response.StatusCode == http.StatusOK {
 		name, data := s.next()
@@ -343,7 +344,7 @@ func bubble(t *testing.T, life time.Duration, f func(t *testing.T, h *harness, c
 		h := newHarness(t)
 		h.life = life
 		listener := newPipeListener()
-		server := &http.Server{Handler: h} //nolint:gosec // no slow clients in memory
+		server := &http.Server{Handler: h}
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
@@ -358,6 +359,7 @@ func bubble(t *testing.T, life time.Duration, f func(t *testing.T, h *harness, c
 
 func TestReq084_CommentsEvery15Seconds(t *testing.T) {
 	bubble(t, time.Hour, func(t *testing.T, _ *harness, client *http.Client) {
+		t.Helper()
 		s := connect(t, client, "http://server", "ana/claude/1")
 		began := time.Now()
 		for i := 1; i <= 3; i++ {
@@ -372,6 +374,7 @@ func TestReq084_CommentsEvery15Seconds(t *testing.T) {
 
 func TestReq084_StreamEndsWithTheNewestToken(t *testing.T) {
 	bubble(t, time.Minute, func(t *testing.T, h *harness, client *http.Client) {
+		t.Helper()
 		s := connect(t, client, "http://server", "ana/claude/1")
 		began := time.Now()
 		for range 2 { // half a minute
@@ -391,6 +394,7 @@ func TestReq084_StreamEndsWithTheNewestToken(t *testing.T) {
 
 func TestReq084_StreamEndsAtItsMaximumAge(t *testing.T) {
 	bubble(t, 24*time.Hour, func(t *testing.T, h *harness, client *http.Client) {
+		t.Helper()
 		s := connect(t, client, "http://server", "ana/claude/1")
 		began := time.Now()
 		for name := ""; name != "end"; name, _ = s.next() {
@@ -404,6 +408,7 @@ func TestReq084_StreamEndsAtItsMaximumAge(t *testing.T) {
 // A reader that does not read is cut off, and its calls end.
 func TestReq084_SlowReaderIsCut(t *testing.T) {
 	bubble(t, time.Hour, func(t *testing.T, h *harness, client *http.Client) {
+		t.Helper()
 		s := connect(t, client, "http://server", "ana/claude/1")
 		_ = s // nobody reads on
 		began := time.Now()

@@ -28,7 +28,7 @@ const (
 // Refusal is an error with two faces: what the client reads (Status, Code,
 // Description) and what the log keeps (Reason, Err). Handlers return it; the
 // edge is the only place that writes it.
-type Refusal struct {
+type Refusal struct { //nolint:errname // named for what it is: an answer, not only an error
 	Status      int           // HTTP status
 	Code        string        // the body's "error"
 	Description string        // one safe sentence: what was wrong and what to do

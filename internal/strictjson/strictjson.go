@@ -106,7 +106,7 @@ func ParseObject(raw []byte) (Object, error) {
 		return nil, ErrNotObject
 	}
 	var object Object
-	var seen map[string]bool
+	keys := keySet{}
 	for s.space(); !s.take('}'); s.space() {
 		if len(object) > 0 && !s.take(',') {
 			return nil, ErrSyntax
@@ -122,25 +122,33 @@ func ParseObject(raw []byte) (Object, error) {
 		if len(member.Value) == 0 {
 			return nil, ErrSyntax
 		}
-		duplicate := false
-		if len(object) < smallObject {
-			_, duplicate = object.Get(member.Key)
-		} else {
-			if seen == nil {
-				seen = make(map[string]bool, 2*smallObject)
-				for _, m := range object {
-					seen[m.Key] = true
-				}
-			}
-			duplicate = seen[member.Key]
-			seen[member.Key] = true
-		}
-		if duplicate {
+		if keys.has(object, member.Key) {
 			return nil, fmt.Errorf("%w: %q", ErrDuplicate, clip(member.Key))
 		}
 		object = append(object, member)
 	}
 	return object, nil
+}
+
+// keySet finds repeated keys: pairwise in the small objects that nearly all
+// are, with a map from there on.
+type keySet struct{ seen map[string]bool }
+
+// has reports whether key is one of object's, and remembers it.
+func (k *keySet) has(object Object, key string) bool {
+	if len(object) < smallObject {
+		_, found := object.Get(key)
+		return found
+	}
+	if k.seen == nil {
+		k.seen = make(map[string]bool, 2*smallObject)
+		for _, member := range object {
+			k.seen[member.Key] = true
+		}
+	}
+	found := k.seen[key]
+	k.seen[key] = true
+	return found
 }
 
 // maxShownKey bounds a key in an error, in bytes.

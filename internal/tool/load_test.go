@@ -17,11 +17,11 @@ var update = flag.Bool("update", false, "rewrite the files in testdata")
 var testVariables = map[string]string{"OTUS_URL": "http://localhost:8002"}
 
 // mustLoad loads a catalogue that has to be fine.
-func mustLoad(t testing.TB, text string) *Catalogue {
-	t.Helper()
+func mustLoad(tb testing.TB, text string) *Catalogue {
+	tb.Helper()
 	catalogue, err := Load([]byte(text), testVariables)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return catalogue
 }

@@ -54,14 +54,14 @@ func teamsCatalogue(credential, more string) string {
 	return strings.Replace(text, "path: /teams", "path: /teams\n    scopes: [teams:read]", 1)
 }
 
-func runner(t testing.TB, catalogue string, sender Sender, log io.Writer) *Runner {
-	t.Helper()
+func runner(tb testing.TB, catalogue string, sender Sender, log io.Writer) *Runner {
+	tb.Helper()
 	r, err := NewRunner(RunnerConfig{
-		Catalogue: mustLoad(t, catalogue), Senders: map[string]Sender{"otus": sender},
+		Catalogue: mustLoad(tb, catalogue), Senders: map[string]Sender{"otus": sender},
 		Logger: slog.New(slog.NewJSONHandler(log, nil)),
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return r
 }

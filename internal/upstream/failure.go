@@ -52,7 +52,7 @@ func (k Kind) String() string {
 
 // Failure is a call that got no usable answer. Error is for the log: it names
 // addresses, never a token, path or query. Safe is for the caller.
-type Failure struct {
+type Failure struct { //nolint:errname // what happened upstream, told in one sentence
 	Kind     Kind
 	Upstream string // its declared name
 	Detail   string // what the limit was, where there is one

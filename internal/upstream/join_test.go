@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-func mustBase(t testing.TB, text string) *url.URL {
-	t.Helper()
+func mustBase(tb testing.TB, text string) *url.URL {
+	tb.Helper()
 	base, err := parseBase(text, false)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return base
 }

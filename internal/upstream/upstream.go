@@ -195,6 +195,7 @@ func (c *Client) request(ctx context.Context, r *http.Request, token secret.Valu
 	if err != nil {
 		return nil, c.failure(ForbiddenAddress, err)
 	}
+	//nolint:gosec // join has just held the target against the declared base
 	request, err := http.NewRequestWithContext(ctx, r.Method, target.String(), r.Body)
 	if err != nil {
 		return nil, c.failure(ForbiddenAddress, errors.New("the request is not well formed"))
