@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/egress"
 )
 
 // Bounds of fetching a client id metadata document
@@ -22,7 +25,11 @@ const (
 	maxDocument      = 16 << 10 // bytes
 	documentTimeout  = 5 * time.Second
 	documentLifetime = 5 * time.Minute
+	offlineLifetime  = 30 * time.Second // until an unreachable document is tried again
 )
+
+// errUnreachable means that nobody answered at a document's URL.
+var errUnreachable = errors.New("client document: nobody answers at its URL")
 
 // documents finds the clients whose id is the URL of a document that describes
 // them. Unlike a deployed server it may fetch from loopback, where tests and
@@ -64,18 +71,30 @@ func (d *documents) client(ctx context.Context, id string) (*client, error) {
 	if ok && d.now().Before(hit.until) {
 		return hit.client, nil
 	}
-	body, err := d.fetch(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	found, err := clientFromDocument(id, body)
+	found, lifetime, err := d.load(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.cached.put(id, fetched{client: found, until: d.now().Add(documentLifetime)})
+	d.cached.put(id, fetched{client: found, until: d.now().Add(lifetime)})
 	return found, nil
+}
+
+// load fetches the document, or does without it on a machine that is offline:
+// Claude Code and Codex identify themselves by such a URL, and development must
+// not need the internet. A client that could not be looked up is shown as
+// unverified and may only return to this machine.
+func (d *documents) load(ctx context.Context, id string) (*client, time.Duration, error) {
+	body, err := d.fetch(ctx, id)
+	if errors.Is(err, errUnreachable) && strings.HasPrefix(id, "https://") {
+		return &client{id: id, name: "unverified client (offline)", authMethod: oidc.AuthMethodNone, anyLoopback: true}, offlineLifetime, nil
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	found, err := clientFromDocument(id, body)
+	return found, documentLifetime, err
 }
 
 // checkDocumentURL applies the draft's rules for such an id: https (or http on
@@ -102,6 +121,9 @@ func (d *documents) fetch(ctx context.Context, id string) ([]byte, error) {
 	}
 	request.Header.Set("Accept", "application/json")
 	response, err := d.http.Do(request) //nolint:gosec // see above
+	if unreachable(err) {
+		return nil, fmt.Errorf("%w: %w", errUnreachable, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("client document: %w", err)
 	}
@@ -121,6 +143,17 @@ func (d *documents) fetch(ctx context.Context, id string) ([]byte, error) {
 		return nil, fmt.Errorf("client document: larger than %d bytes", maxDocument)
 	}
 	return body, nil
+}
+
+// unreachable tells a network that is not there from everything else: an
+// address that must not be dialled is refused, not unreachable.
+func unreachable(err error) bool {
+	if err == nil || errors.Is(err, egress.ErrForbiddenAddress) {
+		return false
+	}
+	_, dial := errors.AsType[*net.OpError](err)
+	_, name := errors.AsType[*net.DNSError](err)
+	return dial || name || errors.Is(err, context.DeadlineExceeded)
 }
 
 // clientFromDocument reads a document, which has to be about the URL it was

@@ -29,7 +29,7 @@ type client struct {
 	authMethod   oidc.AuthMethod
 	secret       secret.Value // only of confidential clients
 	redirectURIs []string
-	anyLoopback  bool // any http loopback redirect: the pre-registered client only
+	anyLoopback  bool // any http loopback redirect: the pre-registered client, and unverified ones
 }
 
 // GetID implements op.Client.

@@ -2,6 +2,7 @@ package devstack
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
 	"github.com/modelcontextprotocol/go-sdk/oauthex"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/egress"
 )
 
 func registerClient(t *testing.T, v *visitor, metadata string) registration {
@@ -222,6 +225,41 @@ func TestClientDocumentIsFetchedAgainAfterItsLifetime(t *testing.T) {
 		if want == fetches && fetches == 1 {
 			now = now.Add(documentLifetime/2 + time.Second)
 		}
+	}
+}
+
+// failing is a network that answers every dial with err.
+type failing struct{ err error }
+
+func (f failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, f.err }
+
+// Claude Code and Codex name themselves by a URL; development works offline all
+// the same, with clients that may only return to this machine.
+func TestClientDocumentsOffline(t *testing.T) {
+	const id = "https://client.example/metadata"
+	noSuchHost := &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "client.example"}}
+	now := time.Now()
+	store := newDocuments(failing{noSuchHost}, func() time.Time { return now })
+	found, err := store.client(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(found.name, "unverified") {
+		t.Errorf("the client is called %q", found.name)
+	}
+	for redirect, allowed := range map[string]bool{
+		"http://localhost:8765/callback": true, "http://127.0.0.1:1/x": true, "https://client.example/callback": false, "http://client.example/": false,
+	} {
+		if found.redirectAllowed(redirect) != allowed {
+			t.Errorf("redirect to %s: %v", redirect, !allowed)
+		}
+	}
+	if _, err := newDocuments(failing{noSuchHost}, time.Now).client(t.Context(), "http://localhost:1/c"); err == nil {
+		t.Error("a loopback document that is not there is made up")
+	}
+	forbidden := &net.OpError{Op: "dial", Err: egress.ErrForbiddenAddress}
+	if _, err := newDocuments(failing{forbidden}, time.Now).client(t.Context(), id); err == nil {
+		t.Error("a document at a forbidden address is taken for unreachable")
 	}
 }
 
