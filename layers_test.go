@@ -31,6 +31,7 @@ var layers = map[string]int{
 	"internal/upstream": 2,
 	"internal/config":   2,
 	"internal/diagnose": 2,
+	"internal/login":    2,
 	"internal/devstack": 2,
 
 	"internal/edge": 3,

@@ -14,6 +14,7 @@ const programName = "oauth-mcp-server"
 // process is what a command sees of the process it runs in.
 type process struct {
 	lookupEnv func(string) (string, bool)
+	stdin     io.Reader
 	stdout    io.Writer
 	stderr    io.Writer
 }
@@ -27,6 +28,11 @@ type commands struct {
 	Serve       serveCommand       `cmd:"" help:"Run the server."`
 	Dev         devCommand         `cmd:"" help:"Run the server with a development authorization server and Otus API, all on loopback."`
 	CheckConfig checkConfigCommand `cmd:"" help:"Print the effective configuration, or every problem at once."`
+	Doctor      doctorCommand      `cmd:"" help:"Check the configuration and every system it names."`
+	Verify      verifyCommand      `cmd:"" help:"Check a running MCP server from outside, against the specifications."`
+	Login       loginCommand       `cmd:"" help:"Sign in at an MCP server with a browser and print the access token."`
+	Token       tokenCommands      `cmd:"" help:"Look into access tokens."`
+	Tools       toolsCommands      `cmd:"" help:"Look into the catalogue of tools."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask the server on this machine whether it is alive; for a container's HEALTHCHECK."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
@@ -37,6 +43,11 @@ func newCommands() *commands {
 	return &commands{
 		Serve:       serveCommand{settings: newSettings(allSettings)},
 		CheckConfig: checkConfigCommand{settings: newSettings(allSettings)},
+		Doctor:      doctorCommand{settings: newSettings(allSettings)},
+		Verify:      verifyCommand{settings: newSettings(outsideSettings)},
+		Login:       loginCommand{settings: newSettings(outsideSettings)},
+		Token:       tokenCommands{Explain: tokenExplainCommand{settings: newSettings(allSettings)}},
+		Tools:       toolsCommands{List: toolsListCommand{settings: newSettings(toolSettings)}},
 		Healthcheck: healthcheckCommand{settings: newSettings(reachSettings)},
 	}
 }

@@ -23,16 +23,16 @@ const (
 )
 
 func main() {
-	os.Exit(run(context.Background(), os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
+	os.Exit(run(context.Background(), os.Args[1:], os.LookupEnv, os.Stdin, os.Stdout, os.Stderr))
 }
 
 // run is the whole program: what it reads and writes comes in, the exit code
 // goes out.
-func run(ctx context.Context, args []string, lookupEnv func(string) (string, bool), stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, lookupEnv func(string) (string, bool), stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// After the first signal the default action is back: a second one ends the
 	// process at once, should shutting down hang.
 	context.AfterFunc(ctx, stop)
-	return execute(ctx, process{lookupEnv: lookupEnv, stdout: stdout, stderr: stderr}, args)
+	return execute(ctx, process{lookupEnv: lookupEnv, stdin: stdin, stdout: stdout, stderr: stderr}, args)
 }

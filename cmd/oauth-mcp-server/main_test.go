@@ -38,7 +38,7 @@ func invokeHere(ctx context.Context, env map[string]string, args ...string) resu
 		value, ok := env[name]
 		return value, ok
 	}
-	code := run(ctx, args, lookup, &stdout, &stderr)
+	code := run(ctx, args, lookup, strings.NewReader(""), &stdout, &stderr)
 	return result{code, stdout.String(), stderr.String()}
 }
 
@@ -150,7 +150,7 @@ func TestCheckConfigReadsDotEnvAndSecretFiles(t *testing.T) {
 func TestHelp(t *testing.T) {
 	for _, args := range [][]string{nil, {"--help"}} {
 		got := invoke(t, nil, args...)
-		for _, command := range []string{"serve", "dev", "check-config", "healthcheck", "version"} {
+		for _, command := range []string{"serve", "dev", "check-config", "doctor", "verify", "login", "token", "tools", "healthcheck", "version"} {
 			if !strings.Contains(got.stdout, command) {
 				t.Errorf("%v: no %s in the help:\n%s", args, command, got.stdout)
 			}
@@ -159,8 +159,8 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%v: exit code %d, %q", args, got.code, got.stderr)
 		}
 	}
-	for _, command := range []string{"serve", "dev", "check-config", "healthcheck", "version"} {
-		got := invoke(t, nil, command, "--help")
+	for _, command := range []string{"serve", "dev", "check-config", "doctor", "verify", "login", "token explain", "tools list", "tools lint", "healthcheck", "version"} {
+		got := invoke(t, nil, append(strings.Fields(command), "--help")...)
 		if got.code != exitOK || !strings.Contains(got.stdout, "    oauth-mcp-server "+command) {
 			t.Errorf("%s --help has no example:\n%s", command, got.stdout)
 		}
@@ -168,7 +168,7 @@ func TestHelp(t *testing.T) {
 }
 
 // configured are the commands that take every setting as a flag.
-var configured = []string{"serve", "check-config"}
+var configured = []string{"serve", "check-config", "doctor"}
 
 func TestHelpNamesEveryFlag(t *testing.T) {
 	for _, command := range configured {

@@ -58,7 +58,9 @@ func TestServe(t *testing.T) {
 	settings := map[string]string{"LISTEN_ADDR": "127.0.0.1:0", "AUTHORIZATION_SERVERS": idp.URL, "OAUTH_AUDIENCE": "x"}
 	lookup := func(name string) (string, bool) { value, ok := settings[name]; return value, ok }
 	code := make(chan int, 1)
-	go func() { code <- run(ctx, []string{"serve", "--log-format=text"}, lookup, stdout, stderr) }()
+	go func() {
+		code <- run(ctx, []string{"serve", "--log-format=text"}, lookup, strings.NewReader(""), stdout, stderr)
+	}()
 
 	address := ""
 	for address == "" {

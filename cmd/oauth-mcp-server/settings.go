@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -28,6 +29,17 @@ func allSettings(config.Field) bool { return true }
 // reachSettings are the ones that say how to reach the server locally.
 func reachSettings(field config.Field) bool {
 	return slices.Contains([]string{"LISTEN_ADDR", "TLS_CERT_FILE", "TLS_KEY_FILE"}, field.Name)
+}
+
+// outsideSettings are the ones that matter when this program is a client of a
+// server that may run anywhere.
+func outsideSettings(field config.Field) bool {
+	return slices.Contains([]string{"SERVER_URL", "EGRESS_ALLOW"}, field.Name)
+}
+
+// toolSettings are the ones that the catalogue is made of.
+func toolSettings(field config.Field) bool {
+	return slices.Contains([]string{"OTUS_URL", "TOOLS_FILE"}, field.Name)
 }
 
 // newSettings returns the flags of the settings that want selects.
@@ -71,4 +83,17 @@ func (s settings) load(p process) (config.Loaded, error) {
 		}
 	}
 	return config.Load(config.Source{Flags: flags, LookupEnv: p.lookupEnv, DotEnv: dotEnvPath})
+}
+
+// loadOnly reads the configuration for a command that uses some settings of it:
+// problems of others are not its business.
+func (s settings) loadOnly(p process) (config.Config, error) {
+	loaded, err := s.load(p)
+	var own []error
+	for _, problem := range config.Problems(err) {
+		if slices.Contains(s.names, problem.Name) {
+			own = append(own, problem)
+		}
+	}
+	return loaded.Config, errors.Join(own...)
 }

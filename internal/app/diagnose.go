@@ -1,0 +1,104 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/config"
+	"tecrolabs.dev/oauth-mcp-server/internal/diagnose"
+	"tecrolabs.dev/oauth-mcp-server/internal/discovery"
+	"tecrolabs.dev/oauth-mcp-server/internal/egress"
+	"tecrolabs.dev/oauth-mcp-server/internal/secret"
+)
+
+// explainTimeout bounds how long a verdict may take: the issuer is asked for its
+// metadata and keys.
+const explainTimeout = 30 * time.Second
+
+// VerifyOptions is what the verify command hands over.
+type VerifyOptions struct {
+	URL    string
+	Origin string
+	Token  secret.Value
+	Allow  []netip.Prefix // private networks that may be dialled
+}
+
+// Verify looks at a running server from outside.
+func Verify(ctx context.Context, opts VerifyOptions) (diagnose.Report, error) {
+	transport := outsideTransport(ctx, opts.URL, opts.Allow)
+	defer transport.CloseIdleConnections()
+	return diagnose.Verify(ctx, diagnose.VerifyConfig{URL: opts.URL, Origin: opts.Origin, Token: opts.Token, Transport: transport})
+}
+
+// Doctor reports what is wrong with a configuration and with the systems it
+// names. With problems of the configuration itself nobody is asked: the rules
+// that were broken are also those that say who may be.
+func Doctor(ctx context.Context, loaded config.Loaded, problems []*config.Problem) diagnose.Report {
+	cfg := loaded.Config
+	report := diagnose.Report{Target: cfg.ServerURL}
+	for _, problem := range problems {
+		report.Findings = append(report.Findings, diagnose.ConfigProblem(problem.Name, problem.Shape, problem.Fix))
+	}
+	for _, warning := range loaded.Warnings {
+		report.Findings = append(report.Findings, diagnose.ConfigWarning(warning.Name, warning.Text))
+	}
+	if len(problems) > 0 {
+		return report
+	}
+	report.Findings = append(report.Findings, diagnose.Finding{Name: "configuration", Status: diagnose.OK, Detail: "valid"})
+	catalogue, _, err := readTools(cfg)
+	if err != nil {
+		report.Findings = append(report.Findings, diagnose.ConfigProblem("TOOLS_FILE", err.Error(), "Correct the catalogue; tools lint lists every problem with its line."))
+		return report
+	}
+	var upstreams []diagnose.Upstream
+	for _, u := range catalogue.Upstreams() {
+		upstreams = append(upstreams, diagnose.Upstream{Name: u.Name, URL: u.URL})
+	}
+	transport := egress.NewTransport(egressPolicy(cfg), nil)
+	defer transport.CloseIdleConnections()
+	outside := diagnose.Doctor(ctx, diagnose.DoctorConfig{
+		ServerURL:            cfg.ServerURL,
+		AuthorizationServers: cfg.AuthorizationServers,
+		JWTIssuer:            cfg.JWTIssuer,
+		JWKSURL:              cfg.JWKSURL,
+		Scopes:               cfg.ScopesSupported,
+		OwnTLS:               cfg.TLSCertFile != "",
+		BehindProxy:          len(cfg.TrustedProxies) > 0,
+		Production:           cfg.Production(),
+		Upstreams:            upstreams,
+		Transport:            transport,
+	})
+	report.Findings = append(report.Findings, outside.Findings...)
+	return report
+}
+
+func egressPolicy(cfg config.Config) egress.Policy {
+	return egress.Policy{AllowLoopback: !cfg.Production(), Allow: cfg.EgressAllow}
+}
+
+// Explain takes a token apart and, unless offline, asks the verifier that a
+// server of this valid configuration has.
+func Explain(ctx context.Context, cfg config.Config, token secret.Value, offline bool) (diagnose.Explanation, error) {
+	explain := diagnose.ExplainConfig{Token: token, Audiences: cfg.Audiences()}
+	if offline {
+		return diagnose.Explain(ctx, explain), nil
+	}
+	transport := egress.NewTransport(egressPolicy(cfg), nil)
+	defer transport.CloseIdleConnections()
+	fetcher := discovery.NewFetcher(transport)
+	var servers []*discovery.Source
+	for _, issuer := range cfg.AuthorizationServers {
+		servers = append(servers, discovery.NewSource(fetcher, issuer, nil))
+	}
+	verifier, err := newVerifier(cfg, servers, fetcher, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return diagnose.Explanation{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
+	defer cancel()
+	explain.Verify = verifier.Verify
+	return diagnose.Explain(ctx, explain), nil
+}
