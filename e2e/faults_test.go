@@ -44,9 +44,9 @@ func TestIdentityProviderDownAtStart(t *testing.T) {
 		option apptest.Option
 		heal   func(*apptest.System)
 	}{
-		"answers 503":       {apptest.WithIdPFault(devstack.IdPFault{Status: 503, Everything: true}), healed},
-		"closes":            {apptest.WithIdPFault(devstack.IdPFault{Close: true, Everything: true}), healed},
-		"answers 404":       {apptest.WithIdPFault(devstack.IdPFault{Status: 404}), healed},
+		"answers 503":       {apptest.WithIDPFault(devstack.IdPFault{Status: 503, Everything: true}), healed},
+		"closes":            {apptest.WithIDPFault(devstack.IdPFault{Close: true, Everything: true}), healed},
+		"answers 404":       {apptest.WithIDPFault(devstack.IdPFault{Status: 404}), healed},
 		"accepts and hangs": {apptest.WithoutStack(), (*apptest.System).StartStack},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -117,7 +117,7 @@ func openStream(t *testing.T, system *apptest.System, token string) *stream {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	request := newRequest(ctx, t, http.MethodGet, system.URL+"/mcp/sse", token, "")
-	got, err := system.Client().Do(request)
+	got, err := system.Client().Do(request) //nolint:bodyclose // the reader below closes it
 	if err != nil {
 		cancel()
 		t.Fatal(err)

@@ -66,7 +66,7 @@ func startProcess(t *testing.T, system *apptest.System) *process {
 	go func() { p.exited <- p.command.Wait() }()
 	t.Cleanup(func() {
 		_ = p.command.Process.Kill() // usually it has ended
-		<-p.exited
+		t.Logf("the process ended: %v", <-p.exited)
 	})
 	apptest.Eventually(t, "the process is ready", func() bool {
 		request := newRequest(t.Context(), t, http.MethodGet, p.url+"/readyz", "", "")

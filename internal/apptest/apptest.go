@@ -46,54 +46,54 @@ type System struct {
 
 // Start runs a system and waits until it is ready. Ana is signed in at the
 // authorization server and never asked, unless an option says otherwise.
-func Start(t testing.TB, opts ...Option) *System {
-	t.Helper()
+func Start(tb testing.TB, opts ...Option) *System {
+	tb.Helper()
 	o := options{signIn: "ana", ready: true, stack: true}
 	for _, apply := range opts {
 		apply(&o)
 	}
-	label := t.Name() + " " + strconv.FormatInt(time.Now().UnixNano(), 36)
-	logs := newLogs(t)
+	label := tb.Name() + " " + strconv.FormatInt(time.Now().UnixNano(), 36)
+	logs := newLogs(tb)
 	logger, err := telemetry.NewLogger(logs, "debug", "json")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	listener, serverURL := listen(t)
-	authListener, _ := listen(t)
-	otusListener, _ := listen(t)
+	listener, serverURL := listen(tb)
+	authListener, _ := listen(tb)
+	otusListener, _ := listen(tb)
 	stack, err := devstack.New(devstack.Config{
 		AuthListener: authListener, OtusListener: otusListener,
 		ServerURL: serverURL, SignIn: o.signIn, TokenLifetime: o.tokenLifetime,
 		Logger: logger.With(slog.String("part", "devstack")),
 	})
 	if err != nil {
-		t.Fatalf("development stack: %v", err)
+		tb.Fatalf("development stack: %v", err)
 	}
 	stack.SetIdPFault(o.idpFault)
 	cfg := configure(serverURL, listener.Addr().String(), stack.URLs())
 	for _, change := range o.configure {
 		change(&cfg)
 	}
-	server, err := app.New(t.Context(), app.Options{Config: cfg, Logger: logger, Version: Version, Listener: listener})
+	server, err := app.New(tb.Context(), app.Options{Config: cfg, Logger: logger, Version: Version, Listener: listener})
 	if err != nil {
-		t.Fatalf("server: %v", err)
+		tb.Fatalf("server: %v", err)
 	}
 	s := &System{
 		URL: serverURL, App: server, Stack: stack, Logs: logs, Config: cfg,
-		t: t, label: label, appDone: make(chan error, 1), stackDone: make(chan error, 1),
+		t: tb, label: label, appDone: make(chan error, 1), stackDone: make(chan error, 1),
 		httpClient: newClient(),
 	}
 	var appCtx context.Context
-	background := context.WithoutCancel(t.Context()) // the cleanup ends it, after the test's own
+	background := context.WithoutCancel(tb.Context()) // the cleanup ends it, after the test's own
 	appCtx, s.stopApp = context.WithCancel(background)
 	s.stackCtx, s.stopStack = context.WithCancel(background)
-	t.Cleanup(s.verify)
+	tb.Cleanup(s.verify)
 	labelled(label, func() { s.appDone <- server.Run(appCtx) })
 	if o.stack {
 		s.StartStack()
 	}
 	if o.ready {
-		Eventually(t, "the server is ready", func() bool { return len(server.Unready()) == 0 })
+		Eventually(tb, "the server is ready", func() bool { return len(server.Unready()) == 0 })
 	}
 	return s
 }
@@ -111,16 +111,16 @@ func configure(serverURL, listenAddr string, urls devstack.URLs) config.Config {
 	return cfg
 }
 
-func listen(t testing.TB) (l net.Listener, url string) {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+func listen(tb testing.TB) (l net.Listener, url string) {
+	tb.Helper()
+	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = l.Close() }) // usually its server has
+	tb.Cleanup(func() { _ = l.Close() }) // usually its server has
 	address, ok := l.Addr().(*net.TCPAddr)
 	if !ok {
-		t.Fatalf("listener address %v is not TCP", l.Addr())
+		tb.Fatalf("listener address %v is not TCP", l.Addr())
 	}
 	return l, "http://localhost:" + strconv.Itoa(address.Port)
 }

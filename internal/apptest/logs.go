@@ -23,9 +23,9 @@ type Logs struct {
 	also   io.Writer // the test's own output, until the test is over
 }
 
-func newLogs(t testing.TB) *Logs {
-	t.Helper()
-	return &Logs{also: t.Output()}
+func newLogs(tb testing.TB) *Logs {
+	tb.Helper()
+	return &Logs{also: tb.Output()}
 }
 
 // Write implements io.Writer.

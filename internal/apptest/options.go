@@ -34,9 +34,9 @@ func WithTokenLifetime(lifetime time.Duration) Option {
 	return func(o *options) { o.tokenLifetime = lifetime }
 }
 
-// WithIdPFault starts with an identity provider that misbehaves. Start does not
+// WithIDPFault starts with an identity provider that misbehaves. Start does not
 // wait for readiness then.
-func WithIdPFault(fault devstack.IdPFault) Option {
+func WithIDPFault(fault devstack.IdPFault) Option {
 	return func(o *options) { o.idpFault, o.ready = fault, false }
 }
 

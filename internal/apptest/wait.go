@@ -13,10 +13,10 @@ const (
 
 // Eventually waits until condition holds and fails the test when it does not
 // within 30 s. what completes the sentence "waited in vain until ...".
-func Eventually(t testing.TB, what string, condition func() bool) {
-	t.Helper()
+func Eventually(tb testing.TB, what string, condition func() bool) {
+	tb.Helper()
 	if !poll(waitDeadline, condition) {
-		t.Fatalf("waited in vain until %s", what)
+		tb.Fatalf("waited in vain until %s", what)
 	}
 }
 
