@@ -171,9 +171,10 @@ func (l *pipeListener) Close() error {
 
 func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
 
-func (l *pipeListener) client() *http.Client {
+func (l *pipeListener) client(protocols *http.Protocols) *http.Client {
 	return &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
+		DisableKeepAlives: !protocols.UnencryptedHTTP2(),
+		Protocols:         protocols,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			near, far := net.Pipe()
 			select {

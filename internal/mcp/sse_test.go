@@ -340,17 +340,28 @@ func TestReq084_DrainFinishesCalls(t *testing.T) {
 // bubble runs f with the harness on an in-memory network under fake time.
 func bubble(t *testing.T, life time.Duration, f func(t *testing.T, h *harness, client *http.Client)) {
 	t.Helper()
+	bubbleWith(t, life, new(http.Protocols), f)
+}
+
+// bubbleWith is bubble with other protocols than HTTP/1.
+func bubbleWith(t *testing.T, life time.Duration, protocols *http.Protocols, f func(t *testing.T, h *harness, client *http.Client)) {
+	t.Helper()
+	if *protocols == (http.Protocols{}) {
+		protocols.SetHTTP1(true)
+	}
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t)
 		h.life = life
 		listener := newPipeListener()
-		server := &http.Server{Handler: h}
+		server := &http.Server{Handler: h, Protocols: protocols}
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
 			_ = server.Serve(listener)
 		}()
-		f(t, h, listener.client())
+		client := listener.client(protocols)
+		f(t, h, client)
+		client.CloseIdleConnections()
 		h.Drain()
 		_ = server.Close()
 		<-done
@@ -367,6 +378,31 @@ func TestReq084_CommentsEvery15Seconds(t *testing.T) {
 				t.Errorf("after %s: %s", time.Since(began), name)
 			}
 		}
+		s.cancel()
+		synctest.Wait()
+	})
+}
+
+// HTTP/2 ends a stream whose write deadline passes while nothing is written.
+func TestReq084_CommentsOverHTTP2(t *testing.T) {
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	bubbleWith(t, time.Hour, protocols, func(t *testing.T, _ *harness, client *http.Client) {
+		t.Helper()
+		s := connect(t, client, "http://server", "ana/claude/1")
+		if s.response.ProtoMajor != 2 {
+			t.Fatalf("the stream is %s", s.response.Proto)
+		}
+		began := time.Now()
+		for i := 1; i <= 3; i++ {
+			if name, _ := s.next(); name != "comment" || time.Since(began) != time.Duration(i)*keepAlive {
+				t.Errorf("after %s: %s", time.Since(began), name)
+			}
+		}
+		if got := s.send("ana/claude/1", `{"jsonrpc":"2.0","id":1,"method":"ping"}`); got.status != http.StatusAccepted {
+			t.Errorf("message: %d", got.status)
+		}
+		s.message()
 		s.cancel()
 		synctest.Wait()
 	})
