@@ -62,6 +62,13 @@ func certificate(t *testing.T) (certFile, keyFile string, trust *x509.CertPool) 
 	return certFile, keyFile, trust
 }
 
+// answer is an HTTP answer that has been read.
+type answer struct {
+	status, http int
+	header       http.Header
+	body         string
+}
+
 // A production server that ends TLS itself: HTTP/2, TLS 1.2 at least, every URL
 // https, and nothing for who comes in the clear.
 func TestReq087_OwnTLS(t *testing.T) {
@@ -88,13 +95,13 @@ func TestReq087_OwnTLS(t *testing.T) {
 	client := func(version uint16) *http.Client {
 		return &http.Client{Transport: &http.Transport{
 			ForceAttemptHTTP2: true,
-			TLSClientConfig:   &tls.Config{RootCAs: trust, MinVersion: version, MaxVersion: version}, //nolint:gosec // old versions are what is tried
+			TLSClientConfig:   &tls.Config{RootCAs: trust, MinVersion: version, MaxVersion: version},
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				return new(net.Dialer).DialContext(ctx, "tcp", address)
 			},
 		}}
 	}
-	get := func(version uint16, url string) (*http.Response, string, error) {
+	get := func(version uint16, url string) (answer, error) {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -103,31 +110,31 @@ func TestReq087_OwnTLS(t *testing.T) {
 		defer c.CloseIdleConnections()
 		response, err := c.Do(request)
 		if err != nil {
-			return nil, "", err
+			return answer{}, err
 		}
 		defer response.Body.Close()
 		body, err := io.ReadAll(response.Body)
-		return response, string(body), err
+		return answer{response.StatusCode, response.ProtoMajor, response.Header, string(body)}, err
 	}
-	response, _, err := get(tls.VersionTLS13, "https://"+publicName+"/mcp")
+	got, err := get(tls.VersionTLS13, "https://"+publicName+"/mcp")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := `Bearer resource_metadata="https://` + publicName + `/.well-known/oauth-protected-resource/mcp"`
-	if response.StatusCode != http.StatusUnauthorized || !strings.HasPrefix(response.Header.Get("WWW-Authenticate"), want) {
-		t.Errorf("%s %s", response.Status, response.Header.Get("WWW-Authenticate"))
+	if got.status != http.StatusUnauthorized || !strings.HasPrefix(got.header.Get("WWW-Authenticate"), want) {
+		t.Errorf("%d %s", got.status, got.header.Get("WWW-Authenticate"))
 	}
-	if response.ProtoMajor != 2 || response.Header.Get("Strict-Transport-Security") == "" {
-		t.Errorf("%s, HSTS %q", response.Proto, response.Header.Get("Strict-Transport-Security"))
+	if got.http != 2 || got.header.Get("Strict-Transport-Security") == "" {
+		t.Errorf("HTTP/%d, HSTS %q", got.http, got.header.Get("Strict-Transport-Security"))
 	}
-	if _, _, err := get(tls.VersionTLS12, "https://"+publicName+"/healthz"); err != nil {
+	if _, err := get(tls.VersionTLS12, "https://"+publicName+"/healthz"); err != nil {
 		t.Errorf("TLS 1.2: %v", err)
 	}
-	if _, _, err := get(tls.VersionTLS11, "https://"+publicName+"/healthz"); err == nil {
+	if _, err := get(tls.VersionTLS11, "https://"+publicName+"/healthz"); err == nil {
 		t.Error("TLS 1.1 is spoken")
 	}
-	if response, body, err := get(tls.VersionTLS13, "http://"+publicName+"/mcp"); err != nil || response.StatusCode != http.StatusBadRequest || response.Header.Get("Location") != "" {
-		t.Errorf("in the clear: %v %s", err, body)
+	if got, err := get(tls.VersionTLS13, "http://"+publicName+"/mcp"); err != nil || got.status != http.StatusBadRequest || got.header.Get("Location") != "" {
+		t.Errorf("in the clear: %v %s", err, got.body)
 	}
 	stop()
 	if err := <-ended; err != nil {
