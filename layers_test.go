@@ -17,6 +17,7 @@ const module = "tecrolabs.dev/oauth-mcp-server/"
 // layers only, never one of its own layer. The reasons are in
 // docs/architecture.md.
 var layers = map[string]int{
+	"internal/seal":       1,
 	"internal/secret":     1,
 	"internal/negotiate":  1,
 	"internal/oauth":      1,

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+	"tecrolabs.dev/oauth-mcp-server/internal/seal"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
@@ -56,14 +57,14 @@ func (a attempt) expired(now time.Time) bool {
 // cookieJar keeps attempts in the browser, sealed. All attempts of a browser
 // share one cookie, so that the number of cookies stays one.
 type cookieJar struct {
-	sealer  sealer
+	sealer  seal.Sealer
 	name    string
 	secure  bool
 	context string // what a cookie is bound to besides the key
 }
 
 func newCookieJar(key []byte, cfg Config) (*cookieJar, error) {
-	s, err := newSealer(key, cookiePurpose)
+	s, err := seal.New(key, cookiePurpose)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +105,7 @@ func (j *cookieJar) open(text string) ([]attempt, bool) {
 	if len(text) > maxCookieText {
 		return nil, false
 	}
-	plain, ok := j.sealer.open(text, j.context)
+	plain, ok := j.sealer.Open(text, j.context)
 	if !ok {
 		return nil, false
 	}
@@ -134,7 +135,7 @@ func (j *cookieJar) seal(attempts []attempt) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return j.sealer.seal(plain, j.context), nil
+	return j.sealer.Seal(plain, j.context), nil
 }
 
 // keep puts the cookie with the newest attempts that fit into the answer; no

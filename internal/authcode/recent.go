@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/seal"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
@@ -69,11 +70,11 @@ func (c *recentResults) find(now time.Time, refreshToken secret.Value) (redempti
 	if !ok || !now.Before(result.expires) {
 		return redemption{}, false
 	}
-	s, err := newSealer([]byte(refreshToken.Reveal()), recentPurpose)
+	s, err := seal.New([]byte(refreshToken.Reveal()), recentPurpose)
 	if err != nil {
 		return redemption{}, false
 	}
-	plain, ok := s.open(result.sealed, key)
+	plain, ok := s.Open(result.sealed, key)
 	if !ok {
 		return redemption{}, false
 	}
@@ -100,7 +101,7 @@ func (c *recentResults) keep(now time.Time, refreshToken secret.Value, r redempt
 	if err != nil {
 		return
 	}
-	s, err := newSealer([]byte(refreshToken.Reveal()), recentPurpose)
+	s, err := seal.New([]byte(refreshToken.Reveal()), recentPurpose)
 	if err != nil {
 		return
 	}
@@ -109,5 +110,5 @@ func (c *recentResults) keep(now time.Time, refreshToken secret.Value, r redempt
 		window = idempotentWindow
 	}
 	key := tokenKey(refreshToken)
-	c.results.put(now, key, recentResult{sealed: s.seal(plain, key), expires: now.Add(window)})
+	c.results.put(now, key, recentResult{sealed: s.Seal(plain, key), expires: now.Add(window)})
 }
