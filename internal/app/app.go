@@ -32,6 +32,19 @@ type Options struct {
 	Version string
 	// Listener takes the connections; nil means one at Config.ListenAddr.
 	Listener net.Listener
+	// Features replaces the catalogue and adds what it cannot hold yet; the zero
+	// value serves the catalogue.
+	Features Features
+}
+
+// Features is what a server offers besides, or instead of, the tools of the
+// catalogue.
+type Features struct {
+	Tools     mcp.Tools // nil: the catalogue
+	Resources mcp.Resources
+	Prompts   mcp.Prompts
+	Completer mcp.Completer
+	Logging   bool // some handler logs to the client
 }
 
 // App is the wired server. Use [New], then [App.Run].
@@ -71,8 +84,17 @@ func New(ctx context.Context, opts Options) (*App, error) {
 	if a.tools, err = newLiveTools(cfg, policy, opts.Logger); err != nil {
 		return nil, err
 	}
+	features := opts.Features
+	if features.Tools == nil {
+		features.Tools = a.tools
+	}
 	if a.mcp, err = mcp.New(mcp.Config{
-		Tools:        a.tools,
+		Tools:        features.Tools,
+		Resources:    features.Resources,
+		Prompts:      features.Prompts,
+		Completer:    features.Completer,
+		Logging:      features.Logging,
+		SealKey:      cfg.SessionKey,
 		Info:         mcp.Info{Name: Name, Title: cfg.ResourceName, Version: opts.Version},
 		Logger:       opts.Logger,
 		MessagePath:  edge.PathSSE,
@@ -223,6 +245,9 @@ func (a *App) describeTools() []edge.IndexTool {
 	}
 	return tools
 }
+
+// MCP returns the protocol server, for telling it of changes.
+func (a *App) MCP() *mcp.Server { return a.mcp }
 
 // Unready returns why the server should not get traffic; nothing means ready.
 func (a *App) Unready() []string {

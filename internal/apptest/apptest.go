@@ -74,7 +74,7 @@ func Start(tb testing.TB, opts ...Option) *System {
 	for _, change := range o.configure {
 		change(&cfg)
 	}
-	server, err := app.New(tb.Context(), app.Options{Config: cfg, Logger: logger, Version: Version, Listener: listener})
+	server, err := app.New(tb.Context(), app.Options{Config: cfg, Logger: logger, Version: Version, Listener: listener, Features: o.features})
 	if err != nil {
 		tb.Fatalf("server: %v", err)
 	}

@@ -3,6 +3,7 @@ package apptest
 import (
 	"time"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/app"
 	"tecrolabs.dev/oauth-mcp-server/internal/config"
 	"tecrolabs.dev/oauth-mcp-server/internal/devstack"
 )
@@ -11,6 +12,7 @@ import (
 type Option func(*options)
 
 type options struct {
+	features      app.Features
 	signIn        string
 	tokenLifetime time.Duration
 	idpFault      devstack.IdPFault
@@ -46,4 +48,9 @@ func WithIDPFault(fault devstack.IdPFault) Option {
 // stack up.
 func WithoutStack() Option {
 	return func(o *options) { o.stack, o.ready = false, false }
+}
+
+// WithFeatures serves these instead of the catalogue.
+func WithFeatures(features app.Features) Option {
+	return func(o *options) { o.features = features }
 }

@@ -38,6 +38,9 @@ type call struct {
 	sse      bool // over HTTP+SSE: there is a stream for change notices
 	message  message
 	caller   bearer.Access
+	// notify writes a notification before the answer; nil when there is
+	// nowhere to write it. It is called by one goroutine at a time.
+	notify func(message []byte)
 }
 
 // dispatch answers one request. The error is a *protocolError (an answer within
@@ -45,12 +48,25 @@ type call struct {
 func (s *Server) dispatch(ctx context.Context, c call) (any, error) {
 	telemetry.Annotate(ctx, slog.String("mcp_revision", string(c.revision)))
 	method, ok := methods[c.message.method]
-	if !ok || method.modern != nil && *method.modern != c.revision.modern() {
+	if !ok || method.modern != nil && *method.modern != c.revision.modern() || method.has != nil && !method.has(s) {
 		telemetry.Annotate(ctx, slog.String("mcp_method", "unknown"))
 		return nil, methodNotFound(c.revision, c.message.method)
 	}
 	telemetry.Annotate(ctx, slog.String("mcp_method", c.message.method))
-	return method.answer(s, ctx, c)
+	exchange, failure := s.exchange(c)
+	if failure != nil {
+		return nil, failure
+	}
+	result, err := method.answer(s, withExchange(ctx, exchange), c)
+	exchange.finish()
+	if required, ok := errors.AsType[*InputRequired](err); ok {
+		answer, failure := s.inputRequired(c, exchange, required)
+		if failure != nil {
+			return nil, failure
+		}
+		return answer, nil
+	}
+	return result, err
 }
 
 // method is one entry of the protocol. modern says whether it exists in the
@@ -58,16 +74,31 @@ func (s *Server) dispatch(ctx context.Context, c call) (any, error) {
 type method struct {
 	modern *bool
 	answer func(*Server, context.Context, call) (any, error)
+	has    func(*Server) bool // whether this server has the feature; nil: always
 }
+
+func hasResources(s *Server) bool { return s.resources != nil }
+func hasPrompts(s *Server) bool   { return s.prompts != nil }
+func hasCompleter(s *Server) bool { return s.completer != nil }
+func hasLogging(s *Server) bool   { return s.logging }
 
 // methods is every request this server answers, but for subscriptions/listen,
 // whose answer is a stream (see listen.go).
 var methods = map[string]method{
-	"initialize":      {new(false), (*Server).initialize},
-	"ping":            {new(false), (*Server).ping},
-	"server/discover": {new(true), (*Server).discover},
-	"tools/list":      {nil, (*Server).listTools},
-	"tools/call":      {nil, (*Server).callTool},
+	"initialize":               {new(false), (*Server).initialize, nil},
+	"ping":                     {new(false), (*Server).empty, nil},
+	"server/discover":          {new(true), (*Server).discover, nil},
+	"tools/list":               {nil, (*Server).listTools, nil},
+	"tools/call":               {nil, (*Server).callTool, nil},
+	"resources/list":           {nil, (*Server).listResources, hasResources},
+	"resources/templates/list": {nil, (*Server).listResourceTemplates, hasResources},
+	"resources/read":           {nil, (*Server).readResource, hasResources},
+	"resources/subscribe":      {new(false), (*Server).empty, hasResources},
+	"resources/unsubscribe":    {new(false), (*Server).empty, hasResources},
+	"prompts/list":             {nil, (*Server).listPrompts, hasPrompts},
+	"prompts/get":              {nil, (*Server).getPrompt, hasPrompts},
+	"completion/complete":      {nil, (*Server).complete, hasCompleter},
+	"logging/setLevel":         {new(false), (*Server).setLevel, hasLogging},
 }
 
 // common is what every result of 2026-07-28 carries; earlier revisions carry
@@ -100,17 +131,35 @@ func cacheableFor(revision Revision) cacheable {
 }
 
 type capabilities struct {
-	Tools toolsCapability `json:"tools"`
+	Tools       *listCapability `json:"tools,omitempty"`
+	Resources   *listCapability `json:"resources,omitempty"`
+	Prompts     *listCapability `json:"prompts,omitempty"`
+	Completions *struct{}       `json:"completions,omitempty"`
+	Logging     *struct{}       `json:"logging,omitempty"`
 }
 
-type toolsCapability struct {
+type listCapability struct {
 	ListChanged bool `json:"listChanged,omitempty"`
+	Subscribe   bool `json:"subscribe,omitempty"` // resources only
 }
 
 // capabilities declares exactly what there is: change notices need a stream,
 // which stateless 2025 revisions do not have.
-func (c call) capabilities() capabilities {
-	return capabilities{Tools: toolsCapability{ListChanged: c.sse || c.revision.modern()}}
+func (s *Server) capabilities(c call) capabilities {
+	declared := capabilities{Tools: &listCapability{ListChanged: c.sse || c.revision.modern()}}
+	if s.resources != nil {
+		declared.Resources = &listCapability{ListChanged: c.revision.modern(), Subscribe: c.revision.modern()}
+	}
+	if s.prompts != nil {
+		declared.Prompts = &listCapability{ListChanged: c.revision.modern()}
+	}
+	if s.completer != nil {
+		declared.Completions = &struct{}{}
+	}
+	if s.logging {
+		declared.Logging = &struct{}{}
+	}
+	return declared
 }
 
 func (s *Server) initialize(ctx context.Context, c call) (any, error) {
@@ -128,10 +177,22 @@ func (s *Server) initialize(ctx context.Context, c call) (any, error) {
 		Capabilities    capabilities `json:"capabilities"`
 		ServerInfo      Info         `json:"serverInfo"`
 		Instructions    string       `json:"instructions,omitempty"`
-	}{revision, c.capabilities(), s.info, s.instructions}, nil
+	}{revision, s.capabilities(c), s.info, s.instructions}, nil
 }
 
-func (s *Server) ping(context.Context, call) (any, error) { return struct{}{}, nil }
+// empty answers what needs no more than an answer: ping, and subscribing to a
+// resource where no stream could tell of its changes.
+func (s *Server) empty(context.Context, call) (any, error) { return struct{}{}, nil }
+
+// setLevel accepts a level that is known. Without a session there is nothing to
+// remember it for: every request of these revisions gets its logs from "info"
+// upwards.
+func (s *Server) setLevel(_ context.Context, c call) (any, error) {
+	if level, _ := c.message.params.Text("level"); !LogLevel(level).known() {
+		return nil, invalidParams(`Invalid params: "level" must be one of debug, info, notice, warning, error, critical, alert, emergency`)
+	}
+	return struct{}{}, nil
+}
 
 func (s *Server) discover(_ context.Context, c call) (any, error) {
 	return struct {
@@ -140,93 +201,26 @@ func (s *Server) discover(_ context.Context, c call) (any, error) {
 		SupportedVersions []string     `json:"supportedVersions"`
 		Capabilities      capabilities `json:"capabilities"`
 		Instructions      string       `json:"instructions,omitempty"`
-	}{s.common(c.revision), cacheableFor(c.revision), versions(streamable), c.capabilities(), s.instructions}, nil
+	}{s.common(c.revision), cacheableFor(c.revision), versions(streamable), s.capabilities(c), s.instructions}, nil
 }
 
-// listedTool is a tool as tools/list shows it. Schemas are verbatim.
-type listedTool struct {
-	Name         string            `json:"name"`
-	Title        string            `json:"title,omitempty"`
-	Description  string            `json:"description,omitempty"`
-	InputSchema  json.RawMessage   `json:"inputSchema"`
-	OutputSchema json.RawMessage   `json:"outputSchema,omitempty"`
-	Annotations  *tool.Annotations `json:"annotations,omitempty"`
-}
-
-func (s *Server) listTools(_ context.Context, c call) (any, error) {
-	if cursor, ok := c.message.params.Get("cursor"); ok && string(cursor) != "null" {
-		return nil, invalidParams("Invalid params: unknown cursor; the list has one page, ask without a cursor")
-	}
-	tools := []listedTool{}
-	for _, d := range s.tools.Definitions() {
-		tools = append(tools, listedTool{d.Name, d.Title, d.Description, d.InputSchema, d.OutputSchema, d.Annotations})
-	}
-	return struct {
-		common
-		cacheable
-		Tools []listedTool `json:"tools"`
-	}{s.common(c.revision), cacheableFor(c.revision), tools}, nil
-}
-
-// content is one text block of a tool result.
-type content struct {
-	Type string `json:"type"`
-	Text string `json:"text"`
-}
-
-type toolResult struct {
-	common
-	Content           []content       `json:"content"`
-	StructuredContent json.RawMessage `json:"structuredContent,omitempty"`
-	IsError           bool            `json:"isError,omitempty"`
-}
-
-func (s *Server) callTool(ctx context.Context, c call) (any, error) {
-	name, ok := c.message.params.Text("name")
-	if !ok || name == "" {
-		return nil, invalidParams(`Invalid params: tools/call needs "name", the name of a tool from tools/list`)
-	}
-	arguments, _ := c.message.params.Get("arguments")
-	result, err := s.tools.Call(ctx, tool.Caller{Principal: c.caller.Principal, Token: c.caller.Token}, name, arguments)
-	if err != nil {
-		return s.failedCall(ctx, c, err)
-	}
-	answer := toolResult{
-		common:  s.common(c.revision),
-		Content: []content{{Type: "text", Text: result.Text}},
-		IsError: result.IsError,
-	}
-	// Before 2026-07-28 structured content had to be an object.
-	if result.Structured != nil && (c.revision.modern() || isObject(result.Structured)) {
-		answer.StructuredContent = result.Structured
-	}
-	return answer, nil
-}
-
-func (s *Server) failedCall(ctx context.Context, c call, err error) (any, error) {
-	if unknown, ok := errors.AsType[*tool.UnknownToolError](err); ok {
-		return nil, invalidParams("Unknown tool: " + clip(unknown.Name))
-	}
-	if invalid, ok := errors.AsType[*tool.InvalidArgumentsError](err); ok {
-		// Since 2025-11-25 wrong arguments are a tool error, so that the model
-		// reads the reason and corrects itself.
-		if c.revision < Rev20251125 {
-			return nil, invalidParams("Invalid arguments: " + invalid.Detail)
-		}
-		return toolResult{
-			common:  s.common(c.revision),
-			Content: []content{{Type: "text", Text: "Invalid arguments: " + invalid.Detail}},
-			IsError: true,
-		}, nil
-	}
+// failed is the error of a handler as the client may see it: refusals and
+// questions as they are, everything else opaque.
+func (s *Server) failed(ctx context.Context, err error) error {
 	if refusal, ok := errors.AsType[*oauth.Refusal](err); ok {
-		return nil, refusal
+		return refusal
+	}
+	if required, ok := errors.AsType[*InputRequired](err); ok {
+		return required
+	}
+	if failure, ok := errors.AsType[*protocolError](err); ok {
+		return failure
 	}
 	if ctx.Err() != nil {
-		return nil, oauth.Unavailable("The request was cancelled before it was answered.", 0, context.Cause(ctx))
+		return oauth.Unavailable("The request was cancelled before it was answered.", 0, context.Cause(ctx))
 	}
-	s.logger.LogAttrs(ctx, slog.LevelError, "tool call failed", slog.String("error", err.Error()))
-	return nil, &protocolError{status: 200, code: codeInternal, message: "Internal error: the tool call failed on the server; try again"}
+	s.logger.LogAttrs(ctx, slog.LevelError, "request failed in its handler", slog.String("error", err.Error()))
+	return &protocolError{status: 200, code: codeInternal, message: "Internal error: the server failed to handle this; try again"}
 }
 
 func isObject(raw json.RawMessage) bool {

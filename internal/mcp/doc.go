@@ -17,6 +17,13 @@
 //	message.go     JSON-RPC 2.0 envelopes, strictly read
 //	protocolerror.go   JSON-RPC errors and their HTTP statuses
 //	dispatch.go    methods: the pure heart
+//	features.go    what a server may offer, as its providers see it
+//	exchange.go    what a handler may say before its answer
+//	tools.go, resources.go, prompts.go   the methods of each feature
+//	paging.go      lists in parts, with sealed cursors
+//	rounds.go      requests that need several rounds (2026-07-28)
+//	paramheaders.go   Mcp-Param-* headers
+//	notices.go     who wants to hear of which change
 //	streamable.go  POST /mcp
 //	headers.go     header and body agreement of 2026-07-28
 //	listen.go      subscriptions/listen

@@ -2,8 +2,10 @@ package mcp
 
 import (
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/strictjson"
@@ -34,21 +36,23 @@ func (s *Server) listen(w http.ResponseWriter, r *http.Request, c call) error {
 	if failure := acceptable(r.Header, "text/event-stream"); failure != nil {
 		return s.writeFailure(w, c, failure)
 	}
+	wants, failure := s.subscription(wanted)
+	if failure != nil {
+		return s.writeFailure(w, c, failure)
+	}
 	leave, err := s.streams.enter(c.caller.Principal)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	notices, stop := s.streams.watch()
+	watcher, stop := s.notices.watch(wants)
 	defer stop()
 
-	raw, _ := wanted.Get("toolsListChanged")
-	tools := string(raw) == "true"
 	stream := openEventStream(w)
-	if stream.message(s.acknowledgement(c.message.id, tools)) != nil {
+	if stream.message(acknowledgement(c.message.id, wants)) != nil {
 		return nil // the client has gone
 	}
-	if tools && !s.relayNotices(r, stream, c, notices) {
+	if len(wants) > 0 && !s.relayNotices(r, stream, c, watcher) {
 		return nil
 	}
 	result := struct {
@@ -59,9 +63,43 @@ func (s *Server) listen(w http.ResponseWriter, r *http.Request, c call) error {
 	return nil
 }
 
+// filterKinds is what a filter may ask for besides single resources.
+var filterKinds = []struct {
+	member string
+	about  notice
+	has    func(*Server) bool
+}{
+	{"toolsListChanged", notice{kind: "tools"}, func(*Server) bool { return true }},
+	{"promptsListChanged", notice{kind: "prompts"}, hasPrompts},
+	{"resourcesListChanged", notice{kind: "resources"}, hasResources},
+}
+
+// subscription reads a filter: the kinds of notices that are wanted and that
+// this server has.
+func (s *Server) subscription(filter strictjson.Object) (map[notice]bool, *protocolError) {
+	wants := map[notice]bool{}
+	for _, kind := range filterKinds {
+		if raw, _ := filter.Get(kind.member); string(raw) == "true" && kind.has(s) {
+			wants[kind.about] = true
+		}
+	}
+	raw, ok := filter.Get("resourceSubscriptions")
+	if !ok || s.resources == nil {
+		return wants, nil
+	}
+	var uris []string
+	if json.Unmarshal(raw, &uris) != nil || len(uris) > maxSubscribedResources {
+		return nil, invalidParams(`Invalid params: "resourceSubscriptions" must be a list of at most 100 URIs`)
+	}
+	for _, uri := range uris {
+		wants[notice{kind: "resource", uri: uri}] = true
+	}
+	return wants, nil
+}
+
 // relayNotices writes notices until the stream has to end. It reports whether
 // the client is still there.
-func (s *Server) relayNotices(r *http.Request, stream *eventStream, c call, notices <-chan struct{}) bool {
+func (s *Server) relayNotices(r *http.Request, stream *eventStream, c call, watcher *watcher) bool {
 	ticker := time.NewTicker(keepAlive)
 	defer ticker.Stop()
 	age := time.NewTimer(streamAge(s.maxAge))
@@ -71,8 +109,10 @@ func (s *Server) relayNotices(r *http.Request, stream *eventStream, c call, noti
 	for {
 		var err error
 		select {
-		case <-notices:
-			err = stream.message(s.toolsChangedNotice(c.message.id))
+		case <-watcher.wake:
+			for _, about := range s.notices.take(watcher) {
+				err = errors.Join(err, stream.message(about.message(c.message.id)))
+			}
 		case <-ticker.C:
 			err = stream.comment()
 		case <-age.C:
@@ -98,10 +138,22 @@ type notification struct {
 
 // acknowledgement is the first message of a stream: the kinds that will come.
 // Kinds this server does not have are left out.
-func (s *Server) acknowledgement(id json.RawMessage, tools bool) []byte {
-	agreed := map[string]bool{}
-	if tools {
-		agreed["toolsListChanged"] = true
+func acknowledgement(id json.RawMessage, wants map[notice]bool) []byte {
+	agreed := map[string]any{}
+	for _, kind := range filterKinds {
+		if wants[kind.about] {
+			agreed[kind.member] = true
+		}
+	}
+	var uris []string
+	for about := range wants {
+		if about.kind == "resource" {
+			uris = append(uris, about.uri)
+		}
+	}
+	if len(uris) > 0 {
+		slices.Sort(uris)
+		agreed["resourceSubscriptions"] = uris
 	}
 	return encode(notification{"2.0", "notifications/subscriptions/acknowledged", map[string]any{
 		"_meta":         map[string]any{metaSubscription: id},
@@ -109,12 +161,24 @@ func (s *Server) acknowledgement(id json.RawMessage, tools bool) []byte {
 	}})
 }
 
-// toolsChangedNotice tells of a new list of tools; on HTTP+SSE, where id is
-// nil, without a subscription.
-func (s *Server) toolsChangedNotice(id json.RawMessage) []byte {
-	notice := notification{Version: "2.0", Method: methodToolsChanged}
-	if id != nil {
-		notice.Params = map[string]any{"_meta": map[string]any{metaSubscription: id}}
+// changeMethods is how each kind of change is called on the wire.
+var changeMethods = map[string]string{
+	"tools":     methodToolsChanged,
+	"prompts":   "notifications/prompts/list_changed",
+	"resources": "notifications/resources/list_changed",
+	"resource":  "notifications/resources/updated",
+}
+
+// message is the notification of a change, for the subscription id.
+func (n notice) message(id json.RawMessage) []byte {
+	params := map[string]any{"_meta": map[string]any{metaSubscription: id}}
+	if n.uri != "" {
+		params["uri"] = n.uri
 	}
-	return encode(notice)
+	return encode(notification{"2.0", changeMethods[n.kind], params})
+}
+
+// toolsChangedNotice tells an HTTP+SSE stream, which has no subscriptions.
+func toolsChangedNotice() []byte {
+	return encode(notification{Version: "2.0", Method: methodToolsChanged})
 }

@@ -1,14 +1,23 @@
 package mcp
 
 import (
+	"crypto/rand"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/seal"
+	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
 // Config is what a [Server] is made of.
 type Config struct {
 	Tools        Tools
+	Resources    Resources // nil: none
+	Prompts      Prompts   // nil: none
+	Completer    Completer // nil: nothing is completed
+	Logging      bool      // some handler uses [Exchange.Log]
 	Info         Info
 	Instructions string // for the model; may be empty
 	Logger       *slog.Logger
@@ -18,6 +27,9 @@ type Config struct {
 	// MaxStreamAge ends a stream that has been open this long, within a tenth;
 	// 0 means [DefaultStreamAge].
 	MaxStreamAge time.Duration
+	// SealKey seals cursors and the state of requests that need several rounds,
+	// the same on every replica; not set means a key of this process.
+	SealKey secret.Value
 }
 
 // DefaultStreamAge is how long a stream may stay open.
@@ -27,6 +39,14 @@ const DefaultStreamAge = time.Hour
 // use; [Server.Drain] ends its streams.
 type Server struct {
 	tools        Tools
+	resources    Resources
+	prompts      Prompts
+	completer    Completer
+	logging      bool
+	cursors      seal.Sealer
+	states       seal.Sealer
+	notices      *notices
+	paramHeaders sync.Map // tool name to *declaredHeaders, see paramheaders.go
 	info         Info
 	instructions string
 	logger       *slog.Logger
@@ -43,8 +63,28 @@ func New(cfg Config) (*Server, error) {
 	if cfg.MaxStreamAge <= 0 {
 		cfg.MaxStreamAge = DefaultStreamAge
 	}
+	material := []byte(cfg.SealKey.Reveal())
+	if len(material) == 0 {
+		material = make([]byte, 32)
+		_, _ = rand.Read(material) // never fails
+	}
+	cursors, err := seal.New(material, "oauth-mcp-server cursor")
+	if err != nil {
+		return nil, err
+	}
+	states, err := seal.New(material, "oauth-mcp-server request state")
+	if err != nil {
+		return nil, err
+	}
 	return &Server{
 		tools:        cfg.Tools,
+		resources:    cfg.Resources,
+		prompts:      cfg.Prompts,
+		completer:    cfg.Completer,
+		logging:      cfg.Logging,
+		cursors:      cursors,
+		states:       states,
+		notices:      newNotices(),
 		info:         cfg.Info,
 		instructions: cfg.Instructions,
 		logger:       cfg.Logger,
@@ -56,7 +96,20 @@ func New(cfg Config) (*Server, error) {
 
 // ToolsChanged tells every open stream that asked for it that the list of
 // tools is another one now.
-func (s *Server) ToolsChanged() { s.streams.changed() }
+func (s *Server) ToolsChanged() {
+	s.streams.changed()
+	s.notices.tell(notice{kind: "tools"})
+}
+
+// PromptsChanged tells the same of the list of prompts, to subscriptions.
+func (s *Server) PromptsChanged() { s.notices.tell(notice{kind: "prompts"}) }
+
+// ResourcesChanged tells the same of the list of resources, to subscriptions.
+func (s *Server) ResourcesChanged() { s.notices.tell(notice{kind: "resources"}) }
+
+// ResourceUpdated tells subscriptions of that resource that it holds something
+// else now.
+func (s *Server) ResourceUpdated(uri string) { s.notices.tell(notice{kind: "resource", uri: uri}) }
 
 // Drain ends every stream: no message is taken any more, calls in flight are
 // finished and answered, then the stream closes. It returns at once; the

@@ -74,7 +74,7 @@ func (s *Server) relayAnswers(ctx context.Context, stream *eventStream, session 
 		case data := <-session.queue:
 			err = stream.message(data)
 		case <-notices:
-			err = stream.message(s.toolsChangedNotice(nil))
+			err = stream.message(toolsChangedNotice())
 		case <-ticker.C:
 			err = stream.comment()
 		case <-expiry.C:

@@ -82,12 +82,43 @@ func (s *Server) postOne(w http.ResponseWriter, r *http.Request, caller bearer.A
 	case m.method == methodListen && revision.modern():
 		return s.listen(w, r, c)
 	}
-	result, err := s.dispatch(r.Context(), c)
-	if err != nil {
-		return s.writeFailure(w, c, err)
+	if m.method == "tools/call" && revision.modern() {
+		if failure := s.agreeParameters(r.Header, m); failure != nil {
+			return s.writeFailure(w, c, failure)
+		}
 	}
-	writeJSON(w, http.StatusOK, encodeResult(m.id, result))
+	reply := &lateStream{w: w}
+	if negotiate.Names(r.Header, "text/event-stream") {
+		c.notify = reply.notify
+	}
+	result, err := s.dispatch(r.Context(), c)
+	switch {
+	case reply.stream != nil && err != nil:
+		_ = reply.stream.message(s.failureInline(c, err)) // a client that has gone needs none
+	case reply.stream != nil:
+		_ = reply.stream.message(encodeResult(m.id, result))
+	case err != nil:
+		return s.writeFailure(w, c, err)
+	default:
+		writeJSON(w, http.StatusOK, encodeResult(m.id, result))
+	}
 	return nil
+}
+
+// lateStream is an answer that becomes a stream only when there is something to say
+// before it.
+type lateStream struct {
+	w      http.ResponseWriter
+	stream *eventStream
+}
+
+// notify writes a notification. A client that has gone is noticed by the
+// request's context.
+func (r *lateStream) notify(message []byte) {
+	if r.stream == nil {
+		r.stream = openEventStream(r.w)
+	}
+	_ = r.stream.message(message)
 }
 
 // writeFailure writes a protocol error and passes every refusal on to the
@@ -161,6 +192,11 @@ func (s *Server) answerInline(ctx context.Context, c call) json.RawMessage {
 	if err == nil {
 		return encodeResult(c.message.id, result)
 	}
+	return s.failureInline(c, err)
+}
+
+// failureInline is an error as a JSON-RPC message.
+func (s *Server) failureInline(c call, err error) json.RawMessage {
 	if failure, ok := errors.AsType[*protocolError](err); ok {
 		return failure.encode(c.revision, c.message.id)
 	}

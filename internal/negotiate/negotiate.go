@@ -65,6 +65,12 @@ func Accepts(header http.Header, mediaType string) bool {
 	return strings.TrimSpace(strings.Join(values, "")) == "" || weightFor(preferences(values), mediaType) > 0
 }
 
+// Names reports whether the request's Accept header asks for mediaType itself,
+// not only for everything.
+func Names(header http.Header, mediaType string) bool {
+	return preferences(header.Values("Accept"))[mediaType] > 0
+}
+
 // PrefersHTML reports whether the request comes from something that shows
 // pages: it wants text/html more than JSON.
 func PrefersHTML(header http.Header) bool {

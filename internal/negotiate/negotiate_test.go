@@ -46,6 +46,16 @@ func TestMediaTypes(t *testing.T) {
 	}
 }
 
+func TestNames(t *testing.T) {
+	for accept, want := range map[string]bool{
+		"application/json, text/event-stream": true, "text/event-stream;q=0": false, "*/*": false, "text/*": false, "": false,
+	} {
+		if got := Names(http.Header{"Accept": {accept}}, "text/event-stream"); got != want {
+			t.Errorf("Names(%q) = %v", accept, got)
+		}
+	}
+}
+
 func TestLanguage(t *testing.T) {
 	for accept, want := range map[string]string{
 		"": English, "es": Spanish, "es-MX,es;q=0.9,en;q=0.8": Spanish, "en-US,en;q=0.9,es;q=0.8": English,

@@ -35,6 +35,9 @@ type Result struct {
 	Text       string
 	Structured json.RawMessage // valid JSON exactly as the API sent it, or nil
 	IsError    bool
+	// Content replaces Text where a result is more than one text: MCP content
+	// blocks, verbatim.
+	Content []json.RawMessage
 }
 
 // RunnerConfig is what a [Runner] is made of.
