@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -381,9 +382,7 @@ func TestReq058_ParameterHeadersAgreeWithTheArguments(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			body, header := modern("tools/call", `"name":"teams","arguments":`+tc.arguments)
-			for name, value := range tc.header {
-				header[name] = value
-			}
+			maps.Copy(header, tc.header)
 			got := post(t, url, body, header)
 			if tc.ok != (got.status == 200) || !tc.ok && (got.rpc.Error == nil || got.rpc.Error.Code != codeHeaderMismatch) {
 				t.Errorf("%d %s", got.status, got.body)
