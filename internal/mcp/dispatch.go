@@ -41,6 +41,10 @@ type call struct {
 	// notify writes a notification before the answer; nil when there is
 	// nowhere to write it. It is called by one goroutine at a time.
 	notify func(message []byte)
+	// ask puts questions to the client while the call waits, and returns the
+	// answers by the names they were asked under; nil where only the next round
+	// can bring them. Its error is a *protocolError.
+	ask func(ctx context.Context, questions map[string]InputRequest) (map[string]json.RawMessage, error)
 }
 
 // dispatch answers one request. The error is a *protocolError (an answer within
@@ -57,16 +61,21 @@ func (s *Server) dispatch(ctx context.Context, c call) (any, error) {
 	if failure != nil {
 		return nil, failure
 	}
-	result, err := method.answer(s, withExchange(ctx, exchange), c)
-	exchange.finish()
-	if required, ok := errors.AsType[*InputRequired](err); ok {
-		answer, failure := s.inputRequired(c, exchange, required)
-		if failure != nil {
-			return nil, failure
+	defer exchange.finish()
+	for round := 0; ; round++ {
+		result, err := method.answer(s, withExchange(ctx, exchange), c)
+		required, asks := errors.AsType[*InputRequired](err)
+		if !asks {
+			return result, err
 		}
-		return answer, nil
+		if c.ask == nil || round == maxRounds {
+			return s.inputRequired(c, exchange, required)
+		}
+		if exchange.responses, err = c.ask(ctx, required.Requests); err != nil {
+			return nil, err
+		}
+		exchange.state = required.State
 	}
-	return result, err
 }
 
 // method is one entry of the protocol. modern says whether it exists in the

@@ -31,4 +31,5 @@
 //	streams.go     how many streams are open, draining, change notices
 //	sse.go         GET and POST /mcp/sse
 //	session.go     one open HTTP+SSE stream
+//	ask.go         questions to the client on such a stream
 package mcp

@@ -22,7 +22,8 @@ type message struct {
 	id       json.RawMessage // as written; nil for a notification
 	method   string          // empty for a response
 	params   strictjson.Object
-	response bool // a response to a request of ours
+	response bool            // a response to a request of ours
+	result   json.RawMessage // of a response; nil when it is an error
 }
 
 func (m message) notification() bool { return m.id == nil && !m.response }
@@ -65,7 +66,8 @@ func parseMessage(raw json.RawMessage) (message, *protocolError) {
 	}
 	method, hasMethod := object.Get("method")
 	if !hasMethod {
-		_, hasResult := object.Get("result")
+		var hasResult bool
+		m.result, hasResult = object.Get("result")
 		_, hasError := object.Get("error")
 		if hasResult != hasError {
 			m.response = true

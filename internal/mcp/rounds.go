@@ -13,6 +13,7 @@ import (
 const (
 	stateLifetime = 10 * time.Minute // between two rounds
 	maxQuestions  = 16               // in one round
+	maxRounds     = 8                // of one call on a stream
 )
 
 // codeMissingCapability answers a request that needs what the client did not
@@ -69,7 +70,7 @@ func (s *Server) readRound(c call, x *Exchange) *protocolError {
 }
 
 // inputRequired answers a request whose handler has questions.
-func (s *Server) inputRequired(c call, x *Exchange, required *InputRequired) (any, *protocolError) {
+func (s *Server) inputRequired(c call, x *Exchange, required *InputRequired) (any, error) {
 	if !c.revision.modern() {
 		return nil, &protocolError{status: 200, code: codeInvalidRequest, message: "This request has to ask you something, which needs revision 2026-07-28"}
 	}

@@ -28,6 +28,8 @@ type session struct {
 	queue chan []byte   // answers for the stream
 	gone  chan struct{} // closed when nobody reads the stream any more
 
+	conversation conversation
+
 	mu       sync.Mutex
 	stopping bool
 	expiry   time.Time

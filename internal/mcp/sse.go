@@ -167,6 +167,9 @@ func (s *Server) PostMessage(w http.ResponseWriter, r *http.Request) error {
 	c := call{revision: Rev20241105, sse: true, message: m, caller: caller}
 	if m.response || m.notification() {
 		noteNotification(r.Context(), c)
+		if m.response {
+			session.conversation.answered(m)
+		}
 		if m.method == "notifications/cancelled" {
 			if id, ok := m.params.Get("requestId"); ok {
 				session.cancel(id)
@@ -181,6 +184,8 @@ func (s *Server) PostMessage(w http.ResponseWriter, r *http.Request) error {
 // accept starts a call whose answer goes to the stream. The call outlives this
 // request; the stream waits for it.
 func (s *Server) accept(w http.ResponseWriter, r *http.Request, session *session, c call) error {
+	session.conversation.note(c.message)
+	c.notify, c.ask = session.send, session.ask
 	ctx, state := session.begin(context.WithoutCancel(r.Context()), c.message.id)
 	switch state {
 	case sessionEnding:
