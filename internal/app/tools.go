@@ -16,9 +16,6 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/upstream"
 )
 
-// maxCatalogue bounds TOOLS_FILE, in bytes.
-const maxCatalogue = 8 << 20
-
 // credentialModes are the words of a catalogue for what an upstream gets to
 // see of the caller.
 var credentialModes = map[string]upstream.Mode{
@@ -83,9 +80,9 @@ func readCatalogue(path string) (source string, data []byte, err error) {
 		return "", nil, fmt.Errorf("TOOLS_FILE: %w", err)
 	}
 	defer file.Close()
-	data, err = io.ReadAll(io.LimitReader(file, maxCatalogue+1)) //nolint:forbidigo // bounded by the line's own limit
-	if err == nil && len(data) > maxCatalogue {
-		err = fmt.Errorf("it is larger than %d bytes", maxCatalogue)
+	data, err = io.ReadAll(io.LimitReader(file, tool.MaxCatalogue+1)) //nolint:forbidigo // bounded by the line's own limit
+	if err == nil && len(data) > tool.MaxCatalogue {
+		err = fmt.Errorf("it is larger than %d bytes", tool.MaxCatalogue)
 	}
 	if err != nil {
 		return "", nil, fmt.Errorf("TOOLS_FILE %s: %w", path, err)

@@ -17,7 +17,7 @@ import (
 
 // Bounds of a catalogue.
 const (
-	maxCatalogue   = 1 << 20 // bytes
+	MaxCatalogue   = 1 << 20 // bytes of the file
 	maxUpstreams   = 32
 	maxTools       = 128     // what common clients take at most
 	maxDescription = 4 << 10 // bytes
@@ -60,8 +60,8 @@ type loader struct {
 // from variables and from nothing else. Every problem is reported, joined, each
 // with its line and what to do about it.
 func Load(data []byte, variables map[string]string) (*Catalogue, error) {
-	if len(data) > maxCatalogue {
-		return nil, fmt.Errorf("the catalogue has %d bytes; at most %d are allowed", len(data), maxCatalogue)
+	if len(data) > MaxCatalogue {
+		return nil, fmt.Errorf("the catalogue has %d bytes; at most %d are allowed", len(data), MaxCatalogue)
 	}
 	root, err := parse(data)
 	if err != nil {

@@ -286,7 +286,7 @@ func TestLoadIsBounded(t *testing.T) {
 		"only a comment":   "# nothing",
 		"null":             "null",
 		"a list":           "[]",
-		"too large":        strings.Repeat("#", maxCatalogue+1),
+		"too large":        strings.Repeat("#", MaxCatalogue+1),
 		"too many tools":   tools(maxTools + 1),
 		"many problems":    tools(maxTools),
 		"billion laughs":   "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]",
