@@ -68,7 +68,4 @@ func (a *App) logStart(ctx context.Context) {
 		slog.Any("authorization_servers", a.cfg.AuthorizationServers),
 		slog.Any("audiences", a.cfg.Audiences()),
 		slog.Int("tools", len(a.tools.Definitions())))
-	if a.cfg.OAuthClientID != "" && !a.cfg.SessionKey.IsSet() {
-		a.logger.LogAttrs(ctx, slog.LevelWarn, "SESSION_KEY is not set: a sign-in must finish on the replica that started it, and none survives a restart")
-	}
 }

@@ -42,7 +42,7 @@ type Config struct {
 	OAuthClientID     string       `env:"OAUTH_CLIENT_ID" group:"Sign-in" placeholder:"ID" help:"Client of the browser sign-in at /auth/start. Without it /auth/* answers 503."`
 	OAuthClientSecret secret.Value `env:"OAUTH_CLIENT_SECRET" group:"Sign-in" placeholder:"SECRET" help:"Secret of OAUTH_CLIENT_ID. Leave it out for a public client."`
 	OAuthAudience     string       `env:"OAUTH_AUDIENCE" group:"Sign-in" placeholder:"AUD" help:"Value of the audience parameter that Auth0 wants in an authorization request."`
-	SessionKey        secret.Value `env:"SESSION_KEY" group:"Sign-in" placeholder:"SECRET" derived:"generated at each start" help:"Key that seals the sign-in cookie, at least 32 characters, the same on every replica. Make one with: openssl rand -base64 32."`
+	SessionKey        secret.Value `env:"SESSION_KEY" group:"Sign-in" placeholder:"SECRET" derived:"generated at each start" help:"Key that seals what goes out to clients and comes back (the sign-in cookie, list cursors, the state of requests in several rounds), at least 32 characters, the same on every replica. Make one with: openssl rand -base64 32."`
 
 	OtusURL   string `env:"OTUS_URL" group:"Tools" placeholder:"URL" default:"https://tecro-api.tecrolabs.dev/otus" help:"Base URL of the Otus API. The caller's token goes to this origin only."`
 	ToolsFile string `env:"TOOLS_FILE" group:"Tools" placeholder:"PATH" derived:"built-in catalogue (otus_teams)" help:"Catalogue of declared tools, instead of the built-in one."`

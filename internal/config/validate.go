@@ -44,8 +44,8 @@ func (c Config) advice() []Warning {
 	if host, ok := listenHost(c.ListenAddr); ok && !production && !isLoopbackHost(host) {
 		warn("LISTEN_ADDR", "accepts connections from other machines while SERVER_URL is loopback, so development rules apply")
 	}
-	if production && c.OAuthClientID != "" && !c.SessionKey.IsSet() {
-		warn("SESSION_KEY", "is generated at each start: a sign-in under way does not survive a restart, nor reach another replica")
+	if production && !c.SessionKey.IsSet() {
+		warn("SESSION_KEY", "is generated at each start: a sign-in, a cursor or a round under way does not survive a restart, nor reach another replica")
 	}
 	if c.OAuthClientID == "" && c.OAuthAudience != "" {
 		warn("OAUTH_AUDIENCE", "does nothing without OAUTH_CLIENT_ID")
