@@ -12,7 +12,8 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/discovery"
 )
 
-// The fetch policy: when keys are loaded, and how long they are used.
+// The fetch policy: when keys are loaded, and how long they are used
+// (docs/adr/0005-keys-outlive-outages.md).
 const (
 	refreshEvery = 5 * time.Minute  // by Run
 	refreshLazy  = 10 * time.Minute // by Verify, when Run did not

@@ -77,7 +77,7 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.handler.Ser
 
 // route finds the route and applies its policy. Paths match exactly, with one
 // slash at the end forgiven; there are no redirects, because a redirected POST
-// becomes a GET in most clients.
+// becomes a GET in most clients (docs/adr/0011-exact-route-table.md).
 func (e *Edge) route(w http.ResponseWriter, r *http.Request) {
 	methods, path := e.find(r.URL.Path)
 	setRoute(r.Context(), path)

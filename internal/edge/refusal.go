@@ -69,7 +69,8 @@ func (e *Edge) challenge(route Route, refusal *oauth.Refusal) oauth.Challenge {
 }
 
 // resourceMetadata returns the URL in a route's challenge. The stream endpoint
-// names the root document, as the mission has it; the others name their own.
+// names the root document, the others their own
+// (docs/adr/0008-two-challenges.md).
 func (e *Edge) resourceMetadata(route Route) string {
 	if route.Resource == PathSSE {
 		return oauth.MetadataURL(e.cfg.ServerURL)

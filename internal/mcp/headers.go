@@ -41,6 +41,8 @@ var namedBy = map[string]string{
 //     newer one, without its _meta and without Mcp-Method, is served as the
 //     newest legacy revision (it happens, and the request is complete);
 //   - no header means 2025-03-26, which had none.
+//
+// The reasons are in docs/adr/0012-era-rules.md.
 func era(header http.Header, m message) (Revision, *protocolError) {
 	meta, failure := m.meta()
 	if failure != nil {

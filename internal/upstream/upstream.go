@@ -35,7 +35,7 @@ type Mode int
 
 // The credential modes. There is no default: the zero Mode is refused.
 const (
-	Forward Mode = iota + 1 // the caller's own token, byte for byte
+	Forward Mode = iota + 1 // the caller's own token, byte for byte (docs/adr/0004-forwarding-the-callers-token.md)
 	None                    // no Authorization header at all
 )
 
