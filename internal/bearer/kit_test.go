@@ -1,7 +1,6 @@
 package bearer
 
 import (
-	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -15,7 +14,6 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -25,6 +23,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/apptest/pipenet"
 	"tecrolabs.dev/oauth-mcp-server/internal/discovery"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
@@ -147,12 +146,12 @@ type idp struct {
 	down     bool
 	hold     chan struct{} // when set, key sets wait for it
 
-	listener *pipeListener
+	listener *pipenet.Listener
 }
 
 func startIDP(tb testing.TB, keys ...signingKey) *idp {
 	tb.Helper()
-	p := &idp{issuer: "http://localhost/tenant/", jwksPath: "/jwks", listener: newPipeListener()}
+	p := &idp{issuer: "http://localhost/tenant/", jwksPath: "/jwks", listener: pipenet.Listen()}
 	p.publish(keys...)
 	server := &http.Server{Handler: p, ReadHeaderTimeout: time.Minute}
 	var group sync.WaitGroup
@@ -217,7 +216,7 @@ func (p *idp) publishRaw(keySet string) { p.set(func(p *idp) { p.keySet = keySet
 
 func (p *idp) fetcher(tb testing.TB) *discovery.Fetcher {
 	tb.Helper()
-	transport := &http.Transport{DialContext: p.listener.dial}
+	transport := &http.Transport{DialContext: p.listener.DialContext}
 	tb.Cleanup(transport.CloseIdleConnections)
 	return discovery.NewFetcher(transport)
 }
@@ -246,7 +245,7 @@ func (p *idp) verifier(tb testing.TB, change func(*Config)) *Verifier {
 // serve returns a Verifier on a network where handler answers everything.
 func serve(tb testing.TB, handler http.Handler, change func(*Config)) *Verifier {
 	tb.Helper()
-	p := &idp{issuer: "http://localhost/tenant/", listener: newPipeListener()}
+	p := &idp{issuer: "http://localhost/tenant/", listener: pipenet.Listen()}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
 	var group sync.WaitGroup
 	group.Go(func() { _ = server.Serve(p.listener) })
@@ -255,45 +254,6 @@ func serve(tb testing.TB, handler http.Handler, change func(*Config)) *Verifier 
 		group.Wait()
 	})
 	return p.verifier(tb, change)
-}
-
-// pipeListener is a network of net.Pipe connections.
-type pipeListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newPipeListener() *pipeListener {
-	return &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case conn := <-l.conns:
-		return conn, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
-
-func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case l.conns <- server:
-		return client, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 // wantRefusal checks that err is a refusal with this reason, and that whatever

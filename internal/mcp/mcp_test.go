@@ -5,14 +5,13 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/apptest/pipenet"
 	"tecrolabs.dev/oauth-mcp-server/internal/bearer"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
@@ -144,47 +143,11 @@ func post(t *testing.T, url, body string, header map[string]string) reply {
 	return got
 }
 
-// pipeListener makes connections in memory, for tests in a synctest bubble.
-type pipeListener struct {
-	connections chan net.Conn
-	closed      chan struct{}
-	once        sync.Once
-}
-
-func newPipeListener() *pipeListener {
-	return &pipeListener{connections: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case conn := <-l.connections:
-		return conn, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
-
-func (l *pipeListener) client(protocols *http.Protocols) *http.Client {
+// clientOf speaks to the one server of a network in memory.
+func clientOf(network *pipenet.Listener, protocols *http.Protocols) *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: !protocols.UnencryptedHTTP2(),
 		Protocols:         protocols,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			near, far := net.Pipe()
-			select {
-			case l.connections <- far:
-				return near, nil
-			case <-l.closed:
-				return nil, net.ErrClosed
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			}
-		},
+		DialContext:       network.DialContext,
 	}}
 }

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/apptest/pipenet"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/tool"
 )
@@ -352,14 +353,14 @@ func bubbleWith(t *testing.T, life time.Duration, protocols *http.Protocols, f f
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t)
 		h.life = life
-		listener := newPipeListener()
+		listener := pipenet.Listen()
 		server := &http.Server{Handler: h, Protocols: protocols}
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
 			_ = server.Serve(listener)
 		}()
-		client := listener.client(protocols)
+		client := clientOf(listener, protocols)
 		f(t, h, client)
 		client.CloseIdleConnections()
 		h.Drain()

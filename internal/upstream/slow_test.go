@@ -1,42 +1,16 @@
 package upstream
 
 import (
-	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/apptest/pipenet"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
-
-// pipeListener accepts in-memory connections: inside a synctest bubble time
-// jumps as soon as everybody waits, which real sockets do not allow.
-type pipeListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case conn := <-l.conns:
-		return conn, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error   { close(l.closed); return nil }
-func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
-
-func (l *pipeListener) dial(context.Context, string, string) (net.Conn, error) {
-	ours, theirs := net.Pipe()
-	l.conns <- theirs
-	return ours, nil
-}
 
 // pause waits for d or for the end of the request.
 func pause(r *http.Request, d time.Duration) {
@@ -71,11 +45,11 @@ func TestReq075_SlowAnswersEndAtTheTimeout(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				listener := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+				listener := pipenet.Listen()
 				server := &http.Server{Handler: tc.handler}
 				done := make(chan error, 1)
 				go func() { done <- server.Serve(listener) }()
-				transport := &http.Transport{DialContext: listener.dial}
+				transport := &http.Transport{DialContext: listener.DialContext}
 				c := client(t, "http://localhost", func(cfg *Config) { cfg.Timeout, cfg.Transport = timeout, transport })
 
 				started := time.Now()
