@@ -7,6 +7,10 @@ import (
 	"runtime/debug"
 )
 
+// version is set by the linker for builds that have no repository around them,
+// such as the image's; empty leaves it to what the go command recorded.
+var version string
+
 type versionCommand struct {
 	JSON bool `name:"json" help:"Print one JSON object."`
 }
@@ -35,7 +39,10 @@ func readBuild() build {
 	if !ok {
 		return b
 	}
-	if info.Main.Version != "" {
+	switch {
+	case version != "":
+		b.Version = version
+	case info.Main.Version != "":
 		b.Version = info.Main.Version
 	}
 	for _, setting := range info.Settings {

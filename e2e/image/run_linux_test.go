@@ -35,6 +35,9 @@ const (
 	maxBody      = 4 << 10
 )
 
+// imageVersion is what the image under test is told it is.
+const imageVersion = "v0.0.0-image"
+
 // TestImageServes runs the image's own commands in the image's own root, as its
 // own user: the server starts, reaches an authorization server whose certificate
 // only the CA file in the image vouches for, is healthy by its own health check,
@@ -51,6 +54,12 @@ func TestImageServes(t *testing.T) {
 		"SERVER_URL=http://localhost:"+port,
 		"AUTHORIZATION_SERVERS="+provider.URL)
 	checkStatic(t, filepath.Join(image.root, binaryPath))
+
+	versionCommand := image.command(t, append(final.command(t, "ENTRYPOINT"), "version"))
+	versionCommand.Stdout = nil
+	if printed, err := versionCommand.Output(); err != nil || !strings.Contains(string(printed), " "+imageVersion+" ") {
+		t.Errorf("version: %q, %v; want %s", printed, err, imageVersion)
+	}
 
 	server := start(t, image.command(t, append(final.command(t, "ENTRYPOINT"), final.command(t, "CMD")...)))
 	base := "http://127.0.0.1:" + port
@@ -92,7 +101,7 @@ func imageRoot(t *testing.T, build, final stage, authority []byte) string {
 			// writing might still be, in a child that is just being forked.
 			arguments := []string{"-C", "../..", "build", "BIN=" + target}
 			if strings.Contains(makeArguments(t, build), "VERSION=") {
-				arguments = append(arguments, "VERSION=v0.0.0-image")
+				arguments = append(arguments, "VERSION="+imageVersion)
 			}
 			makeBuild := exec.CommandContext(t.Context(), "make", arguments...)
 			makeBuild.Stdout, makeBuild.Stderr = t.Output(), t.Output()
