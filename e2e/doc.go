@@ -3,6 +3,9 @@
 // line; and with plain HTTP where the exact bytes matter.
 //
 // The clients in JavaScript are pinned in package.json; "npm ci" in this folder
-// brings them and the Node.js they run on. Every system under test comes from
-// internal/apptest, which also holds its logs against every token it issued.
+// brings them and the Node.js they run on. Claude Code and Codex are whole
+// applications: with "npm ci" in heavy/, "go test -tags heavy" drives them too.
+//
+// Every system under test comes from internal/apptest, which also holds its
+// logs against every token it issued.
 package e2e

@@ -2,9 +2,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -25,23 +22,8 @@ type inspector struct {
 func newInspector(t *testing.T, system *apptest.System) inspector {
 	t.Helper()
 	folder := t.TempDir()
-	follow, err := filepath.Abs("clients/browser.mjs")
-	if err != nil {
-		t.Fatal(err)
-	}
-	browser := filepath.Join(folder, "browser")
-	script := "#!/bin/sh\nexec '" + nodeBinary(t) + "' '" + follow + "' \"$1\"\n"
-	if err := os.WriteFile(browser, []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	callback := "http://" + listener.Addr().String() + "/oauth/callback"
-	if err := listener.Close(); err != nil { // free for the Inspector
-		t.Fatal(err)
-	}
+	browser := writeBrowser(t, folder, "browser")
+	callback := "http://127.0.0.1:" + freePort(t) + "/oauth/callback"
 	return inspector{
 		system: system,
 		env:    []string{"MCP_AUTO_OPEN_ENABLED=true", "BROWSER=" + browser, "MCP_STORAGE_DIR=" + folder},
