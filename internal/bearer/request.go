@@ -29,9 +29,9 @@ const tokenParameter = "access_token"
 //
 //   - 401 without an error code when there is no Authorization header, or one of
 //     another scheme;
+//   - 401 invalid_token for a token longer than [MaxToken];
 //   - 400 invalid_request for several headers, a value that is not
-//     "Bearer <b64token>" or longer than [MaxToken], and a token in the query
-//     or in a form body.
+//     "Bearer <b64token>", and a token in the query or in a form body.
 //
 // A body is looked at only if it declares itself a form, which no route with
 // tokens takes; what was read of it is put back into r.Body.
@@ -64,7 +64,7 @@ func fromHeader(value string) (secret.Value, error) {
 		refusal.Reason = string(OtherScheme)
 		return secret.Value{}, refusal
 	case len(text) > MaxToken:
-		return secret.Value{}, MalformedHeader.badRequest("The token is longer than 16 KiB; ask the identity provider for a smaller one.")
+		return secret.Value{}, TooLarge.refuse(tooLargeHint, nil) // a token that is not acceptable, well formed or not
 	case text == "" || !strings.EqualFold(scheme, "Bearer") || !isB64Token(text):
 		return secret.Value{}, MalformedHeader.badRequest("The Authorization header is malformed; it must be the word Bearer, one space and one token.")
 	}

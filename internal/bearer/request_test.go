@@ -44,7 +44,7 @@ var requestRows = []requestRow{
 	{name: "only padding", values: []string{"Bearer =="}, want: MalformedHeader},
 	{name: "not ASCII", values: []string{"Bearer ab\u00e9"}, want: MalformedHeader},
 	{name: "control character", values: []string{"Bearer ab\x00"}, want: MalformedHeader},
-	{name: "too long", values: []string{"Bearer " + strings.Repeat("a", MaxToken+1)}, want: MalformedHeader},
+	{name: "too long", values: []string{"Bearer " + strings.Repeat("a", MaxToken+1)}, want: TooLarge},
 	{name: "basic", values: []string{"Basic YTpi"}, want: OtherScheme},
 	{name: "dpop", values: []string{"DPoP " + presented}, want: OtherScheme},
 	{name: "query", query: "?access_token=" + presented, want: TokenInQuery},
@@ -89,6 +89,9 @@ func TestReq013_Req014_Req015_Req017_FromRequest(t *testing.T) {
 			status, code, challenge := http.StatusBadRequest, oauth.CodeInvalidRequest, false
 			if row.want == NoToken || row.want == OtherScheme {
 				status, code, challenge = http.StatusUnauthorized, oauth.CodeUnauthorized, true
+			}
+			if row.want == TooLarge {
+				status, code, challenge = http.StatusUnauthorized, oauth.CodeInvalidToken, true
 			}
 			if refusal.Status != status || refusal.Code != code || refusal.Challenge != challenge {
 				t.Errorf("%d %s, challenge %v", refusal.Status, refusal.Code, refusal.Challenge)

@@ -10,6 +10,8 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/strictjson"
 )
 
+const tooLargeHint = "The token is longer than 16 KiB; ask the identity provider for a smaller one."
+
 // Bounds of what is read of a token, besides [MaxToken].
 const (
 	maxDepth = 16  // nested arrays and objects of its header or claims
@@ -56,7 +58,7 @@ const (
 // [*oauth.Refusal].
 func parseToken(raw string) (*token, error) {
 	if len(raw) > MaxToken {
-		return nil, TooLarge.refuse("The token is longer than 16 KiB; ask the identity provider for a smaller one.", nil)
+		return nil, TooLarge.refuse(tooLargeHint, nil)
 	}
 	segments := strings.Split(raw, ".")
 	switch len(segments) {

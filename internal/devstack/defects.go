@@ -84,7 +84,6 @@ var defects = []defect{
 		d.header.set("kid", rand.Text())
 		d.sign = signAsStranger
 	}},
-	{"no-kid", "there is no kid", func(d *draft) { d.header.drop("kid") }},
 	{"wrong-key", "the kid is published, the key that signed is another", func(d *draft) { d.sign = signAsStranger }},
 	{"alg-none", "alg is none and there is no signature", func(d *draft) {
 		d.header.set("alg", "none")
