@@ -30,6 +30,7 @@ var layers = map[string]int{
 	"internal/authcode": 2,
 	"internal/tool":     2,
 	"internal/upstream": 2,
+	"internal/cluster":  2,
 	"internal/config":   2,
 	"internal/diagnose": 2,
 	"internal/login":    2,

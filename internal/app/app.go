@@ -9,11 +9,13 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/authcode"
 	"tecrolabs.dev/oauth-mcp-server/internal/bearer"
+	"tecrolabs.dev/oauth-mcp-server/internal/cluster"
 	"tecrolabs.dev/oauth-mcp-server/internal/config"
 	"tecrolabs.dev/oauth-mcp-server/internal/discovery"
 	"tecrolabs.dev/oauth-mcp-server/internal/edge"
@@ -58,6 +60,7 @@ type App struct {
 	verifier  *bearer.Verifier
 	servers   []*discovery.Source
 	mcp       *mcp.Server
+	cluster   *cluster.Bus // nil: one replica
 	tools     *liveTools
 	draining  atomic.Bool
 	idpClient *http.Transport
@@ -88,7 +91,17 @@ func New(ctx context.Context, opts Options) (*App, error) {
 	if features.Tools == nil {
 		features.Tools = a.tools
 	}
+	var bus mcp.Bus // stays nil without a cluster
+	if cfg.ClusterURL.IsSet() {
+		if a.cluster, err = cluster.New(cluster.Config{
+			URL: cfg.ClusterURL, Namespace: cfg.ServerURL, Key: cfg.SessionKey, Logger: opts.Logger,
+		}); err != nil {
+			return nil, err
+		}
+		bus = a.cluster
+	}
 	if a.mcp, err = mcp.New(mcp.Config{
+		Bus:          bus,
 		Tools:        features.Tools,
 		Resources:    features.Resources,
 		Prompts:      features.Prompts,
@@ -268,8 +281,12 @@ func (a *App) Run(ctx context.Context) error {
 	for _, server := range a.servers {
 		group.Go(func() error { a.learn(background, server); return nil })
 	}
+	if a.cluster != nil {
+		group.Go(func() error { return a.cluster.Run(background, a.mcp.HandlePeer) })
+	}
 	group.Go(func() error {
 		defer stop()
+		defer a.finishCalls(background)
 		return edge.Serve(ctx, edge.ServerConfig{
 			Listener: a.listener,
 			Handler:  a.handler,
@@ -283,6 +300,16 @@ func (a *App) Run(ctx context.Context) error {
 	a.idpClient.CloseIdleConnections()
 	a.tools.transport.CloseIdleConnections()
 	return err
+}
+
+// farewell is how long calls for streams of other replicas may go on when this
+// replica has no connection any more.
+const farewell = 5 * time.Second
+
+func (a *App) finishCalls(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, farewell)
+	defer cancel()
+	a.mcp.Finish(ctx)
 }
 
 func (a *App) drain() {

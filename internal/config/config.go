@@ -56,7 +56,7 @@ type Config struct {
 	LogFormat       string        `env:"LOG_FORMAT" group:"Operation" placeholder:"FORMAT" default:"json" values:"json text" help:"Form of the log lines on stderr: json or text."`
 	SSEMaxAge       time.Duration `env:"SSE_MAX_AGE" group:"Operation" placeholder:"DURATION" default:"1h" help:"Longest life of one SSE stream, from 1s to 24h. Clients connect again."`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" group:"Operation" placeholder:"DURATION" default:"20s" help:"How long requests may go on after SIGTERM, from 1s to 10m."`
-	ClusterURL      secret.Value  `env:"CLUSTER_URL" group:"Operation" placeholder:"URL" derived:"one replica, in memory" help:"Reserved for state that replicas share. This build refuses it."`
+	ClusterURL      secret.Value  `env:"CLUSTER_URL" group:"Operation" placeholder:"URL" derived:"one replica, in memory" help:"Valkey or Redis server through which replicas reach each other's HTTP+SSE streams: redis:// or rediss://. Needs SESSION_KEY. Production takes redis:// only for loopback and for an address within EGRESS_ALLOW."`
 }
 
 // Production reports whether production rules apply: always, unless the host of

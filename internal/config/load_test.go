@@ -151,7 +151,7 @@ func TestReq089_EveryProblemIsReportedTogether(t *testing.T) {
 			"TRUSTED_PROXIES":       "10.0.0.0/8 nonsense 0.0.0.0/0 10.0.0.0/33",
 			"OAUTH_CLIENT_SECRET":   "hunter4",
 			"TLS_CERT_FILE":         filepath.Join(t.TempDir(), "none.pem"),
-			"CLUSTER_URL":           "redis://:hunter5@redis:6379",
+			"CLUSTER_URL":           "redis://:hunter5@redis:6379?db=1",
 		}),
 	})
 	var got []string
@@ -165,7 +165,7 @@ func TestReq089_EveryProblemIsReportedTogether(t *testing.T) {
 		dotenv, dotenv, dotenv, // malformed, twice, dollar
 		"SERVER_URL", "TLS_CERT_FILE", "TLS_KEY_FILE",
 		"AUTHORIZATION_SERVERS", "AUTHORIZATION_SERVERS", "JWT_LEEWAY",
-		"OAUTH_CLIENT_ID", "OTUS_URL",
+		"OAUTH_CLIENT_ID", "SESSION_KEY", "OTUS_URL",
 		"TRUSTED_PROXIES", "TRUSTED_PROXIES", // both malformed entries
 		"LOG_LEVEL", "SSE_MAX_AGE", "CLUSTER_URL",
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -261,7 +262,38 @@ func (v *validator) operation() {
 	if c.ShutdownTimeout < time.Second || c.ShutdownTimeout > maxShutdownTimeout {
 		v.problem("SHUTDOWN_TIMEOUT", c.ShutdownTimeout.String(), "use 1s to 10m")
 	}
-	if c.ClusterURL.IsSet() {
-		v.problem("CLUSTER_URL", "set", "unset it: this build runs one replica, with its state in memory")
+	v.cluster()
+}
+
+// cluster checks the store that replicas share. Its password and what clients
+// are answered cross the network to it.
+func (v *validator) cluster() {
+	const name = "CLUSTER_URL"
+	if !v.config.ClusterURL.IsSet() {
+		return
 	}
+	u, err := url.Parse(v.config.ClusterURL.Reveal())
+	switch {
+	case err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || u.Hostname() == "" || !validPort(u.Port()):
+		v.problem(name, "not a URL of a store", "use rediss://USER:PASSWORD@HOST:PORT/DATABASE")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		v.problem(name, "URL with a query or a fragment", "remove it: certificates are always checked, and nothing else is needed")
+	case strings.Trim(u.Path, "0123456789") != "" && strings.Trim(u.Path, "0123456789") != "/":
+		v.problem(name, "URL with a path", "leave it out or use the number of the database")
+	case v.production() && u.Scheme != "rediss" && !v.declaredPrivate(u.Hostname()):
+		v.problem(name, "plain redis", "use rediss; production takes redis only for loopback and for an address within EGRESS_ALLOW")
+	}
+	if !v.config.SessionKey.IsSet() {
+		v.problem("SESSION_KEY", "empty", "set it, the same on every replica: it seals what CLUSTER_URL's store holds")
+	}
+}
+
+// declaredPrivate reports whether host is loopback or an address in a network
+// that the operator declared.
+func (v *validator) declaredPrivate(host string) bool {
+	if isLoopbackHost(host) {
+		return true
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && slices.ContainsFunc(v.config.EgressAllow, func(p netip.Prefix) bool { return p.Contains(address) })
 }

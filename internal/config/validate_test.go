@@ -68,7 +68,19 @@ func TestReq087_ProductionRules(t *testing.T) {
 		{"egress to the API", func(c *Config) { c.EgressAllow = ranges("10.20.0.0/16") }, ""},
 		{"page over http", func(c *Config) { c.AllowedOrigins = []string{"http://tools.example.com"} }, "ALLOWED_ORIGINS"},
 		{"loopback page", func(c *Config) { c.AllowedOrigins = []string{"http://localhost:6274"} }, ""},
-		{"cluster", func(c *Config) { c.ClusterURL = secret.New("redis://x") }, "CLUSTER_URL"},
+		{"cluster over plain redis", func(c *Config) {
+			c.SessionKey = secret.New(strings.Repeat("k", 32))
+			c.ClusterURL = secret.New("redis://x")
+		}, "CLUSTER_URL"},
+		{"cluster over TLS", func(c *Config) {
+			c.SessionKey = secret.New(strings.Repeat("k", 32))
+			c.ClusterURL = secret.New("rediss://:p@x:6380/1")
+		}, ""},
+		{"cluster on a declared network", func(c *Config) {
+			c.SessionKey = secret.New(strings.Repeat("k", 32))
+			c.ClusterURL, c.EgressAllow = secret.New("redis://10.20.0.9"), ranges("10.20.0.0/16")
+		}, ""},
+		{"cluster without a shared key", func(c *Config) { c.SessionKey, c.ClusterURL = secret.Value{}, secret.New("rediss://x") }, "SESSION_KEY"},
 	})
 }
 
@@ -181,7 +193,18 @@ func TestRulesEverywhere(t *testing.T) {
 		{"log format", func(c *Config) { c.LogFormat = "xml" }, "LOG_FORMAT"},
 		{"endless streams", func(c *Config) { c.SSEMaxAge = 25 * time.Hour }, "SSE_MAX_AGE"},
 		{"no time to shut down", func(c *Config) { c.ShutdownTimeout = 0 }, "SHUTDOWN_TIMEOUT"},
-		{"cluster", func(c *Config) { c.ClusterURL = secret.New("redis://x") }, "CLUSTER_URL"},
+		{"cluster", func(c *Config) {
+			c.SessionKey = secret.New(strings.Repeat("k", 32))
+			c.ClusterURL = secret.New("redis://x")
+		}, ""},
+		{"cluster of another kind", func(c *Config) {
+			c.SessionKey = secret.New(strings.Repeat("k", 32))
+			c.ClusterURL = secret.New("http://x")
+		}, "CLUSTER_URL"},
+		{"cluster without certificates", func(c *Config) {
+			c.SessionKey = secret.New(strings.Repeat("k", 32))
+			c.ClusterURL = secret.New("rediss://x?skip_verify=true")
+		}, "CLUSTER_URL"},
 	})
 }
 

@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"log/slog"
@@ -30,6 +31,8 @@ type Config struct {
 	// SealKey seals cursors and the state of requests that need several rounds,
 	// the same on every replica; not set means a key of this process.
 	SealKey secret.Value
+	// Bus reaches the sessions of other replicas; nil means there is one replica.
+	Bus Bus
 }
 
 // DefaultStreamAge is how long a stream may stay open.
@@ -53,6 +56,8 @@ type Server struct {
 	messagePath  string
 	maxAge       time.Duration
 	streams      *streams
+	bus          Bus
+	away         *awayCalls
 }
 
 // New returns a Server. It fails when a required part is missing.
@@ -91,6 +96,8 @@ func New(cfg Config) (*Server, error) {
 		messagePath:  cfg.MessagePath,
 		maxAge:       cfg.MaxStreamAge,
 		streams:      newStreams(),
+		bus:          cfg.Bus,
+		away:         newAwayCalls(),
 	}, nil
 }
 
@@ -115,6 +122,11 @@ func (s *Server) ResourceUpdated(uri string) { s.notices.tell(notice{kind: "reso
 // finished and answered, then the stream closes. It returns at once; the
 // handlers of the streams return when they are done.
 func (s *Server) Drain() { s.streams.drain() }
+
+// Finish waits for the calls that run here for streams of other replicas, until
+// ctx ends; then it cancels them, and waits for that. It is called after
+// [Server.Drain], when no request comes any more.
+func (s *Server) Finish(ctx context.Context) { s.away.finish(ctx) }
 
 // OpenStreams returns how many streams are open, for readiness and tests.
 func (s *Server) OpenStreams() int { return s.streams.count() }

@@ -33,8 +33,14 @@ type session struct {
 	mu       sync.Mutex
 	stopping bool
 	expiry   time.Time
-	calls    map[string]context.CancelFunc // by JSON-RPC id as written
-	idle     chan struct{}                 // closed when stopping and no call is left
+	calls    map[string]*flight // by JSON-RPC id as written
+	idle     chan struct{}      // closed when stopping and no call is left
+}
+
+// flight is one call in flight. It runs here, or on another replica.
+type flight struct {
+	cancel func()      // does not wait
+	remote *remoteCall // nil: it runs here
 }
 
 func newSession(p oauth.Principal) *session {
@@ -44,7 +50,7 @@ func newSession(p oauth.Principal) *session {
 		queue:  make(chan []byte, maxQueued),
 		gone:   make(chan struct{}),
 		expiry: p.Expiry,
-		calls:  map[string]context.CancelFunc{},
+		calls:  map[string]*flight{},
 		idle:   make(chan struct{}),
 	}
 }
@@ -64,26 +70,34 @@ const (
 func (s *session) begin(parent context.Context, id json.RawMessage) (context.Context, beginning) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.stopping:
-		return nil, sessionEnding
-	case len(s.calls) >= maxCallsInFlight:
-		return nil, tooManyCalls
-	}
-	if _, taken := s.calls[string(id)]; taken {
-		return nil, idInUse
+	if state := s.room(id); state != begun {
+		return nil, state
 	}
 	ctx, cancel := context.WithCancel(parent)
-	s.calls[string(id)] = cancel
+	s.calls[string(id)] = &flight{cancel: cancel}
 	return ctx, begun
+}
+
+// room reports whether a call with this id can begin. The lock is held.
+func (s *session) room(id json.RawMessage) beginning {
+	if s.stopping {
+		return sessionEnding
+	}
+	if len(s.calls) >= maxCallsInFlight {
+		return tooManyCalls
+	}
+	if _, taken := s.calls[string(id)]; taken {
+		return idInUse
+	}
+	return begun
 }
 
 // end closes the book on a call, after its answer was queued.
 func (s *session) end(id json.RawMessage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if cancel, ok := s.calls[string(id)]; ok {
-		cancel()
+	if call, ok := s.calls[string(id)]; ok {
+		call.cancel()
 		delete(s.calls, string(id))
 	}
 	s.closeIfIdle()
@@ -94,8 +108,8 @@ func (s *session) end(id json.RawMessage) {
 func (s *session) cancel(id json.RawMessage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if cancel, ok := s.calls[string(id)]; ok {
-		cancel()
+	if call, ok := s.calls[string(id)]; ok {
+		call.cancel()
 	}
 }
 
@@ -104,20 +118,21 @@ func (s *session) cancel(id json.RawMessage) {
 func (s *session) stop(abandon bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.stopping {
-		s.stopping = true
-		s.closeIfIdle()
-	}
+	s.stopping = true
 	if abandon {
 		select {
 		case <-s.gone:
 		default:
 			close(s.gone)
 		}
-		for _, cancel := range s.calls {
-			cancel()
+		for id, call := range s.calls {
+			call.cancel()
+			if call.remote != nil { // nothing of it runs here
+				s.forget(id)
+			}
 		}
 	}
+	s.closeIfIdle()
 }
 
 func (s *session) closeIfIdle() {

@@ -44,6 +44,10 @@ func (s *Server) OpenStream(w http.ResponseWriter, r *http.Request) error {
 	session := newSession(caller.Principal)
 	s.streams.add(session)
 	defer s.streams.remove(session)
+	if s.bus != nil { // before the client knows the session
+		s.bus.Hold(r.Context(), session.id, ownerDigest(session.id, session.owner))
+		defer s.bus.Release(r.Context(), session.id)
+	}
 	notices, stop := s.streams.watch()
 	defer stop()
 
@@ -138,47 +142,85 @@ func (s *Server) PostMessage(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return oauth.NoToken()
 	}
-	session := s.streams.find(r.URL.Query().Get(sessionParameter), caller.Principal.Binding())
+	id, owner := r.URL.Query().Get(sessionParameter), caller.Principal.Binding()
+	session, holder := s.streams.find(id, owner), ""
 	if session == nil {
-		return &oauth.Refusal{
-			Status: http.StatusNotFound, Code: oauth.CodeNotFound, Reason: "unknown_session",
-			Description: "There is no such session of yours here; open a stream with GET " + s.messagePath + " and POST to the URL of its endpoint event.",
+		var err error
+		if holder, err = s.locate(r.Context(), id, owner); err != nil {
+			return err
 		}
 	}
-	body, failure := readBody(w, r)
-	if failure != nil {
-		writeJSON(w, failure.status, failure.encode(Rev20241105, nil))
-		return nil
-	}
-	raw, batch, failure := parseBody(body)
-	if failure == nil && batch {
-		failure = malformed(codeInvalidRequest, "HTTP+SSE has no batches; send one message per request")
-	}
-	if failure != nil {
-		writeJSON(w, failure.status, failure.encode(Rev20241105, nil))
-		return nil
-	}
-	m, failure := parseMessage(raw[0])
+	m, raw, failure := readMessage(w, r)
 	if failure != nil {
 		writeJSON(w, failure.status, failure.encode(Rev20241105, m.id))
 		return nil
 	}
-	session.extend(caller.Principal.Expiry)
 	c := call{revision: Rev20241105, sse: true, message: m, caller: caller}
-	if m.response || m.notification() {
+	silent := m.response || m.notification()
+	if silent {
 		noteNotification(r.Context(), c)
-		if m.response {
-			session.conversation.answered(m)
-		}
-		if m.method == "notifications/cancelled" {
-			if id, ok := m.params.Get("requestId"); ok {
-				session.cancel(id)
-			}
+	}
+	switch {
+	case session == nil:
+		return s.postAway(w, r, away{holder, id, owner}, c, raw)
+	case silent:
+		if err := s.heed(r.Context(), session, c, raw); err != nil {
+			return err
 		}
 		w.WriteHeader(http.StatusAccepted)
 		return nil
 	}
+	session.extend(caller.Principal.Expiry)
 	return s.accept(w, r, session, c)
+}
+
+// unknownSession refuses a message for a session that does not exist, or is
+// somebody else's.
+func (s *Server) unknownSession() *oauth.Refusal {
+	return &oauth.Refusal{
+		Status: http.StatusNotFound, Code: oauth.CodeNotFound, Reason: "unknown_session",
+		Description: "There is no such session of yours here; open a stream with GET " + s.messagePath + " and POST to the URL of its endpoint event.",
+	}
+}
+
+// readMessage reads the one message of a POST, and returns it as it was written
+// too.
+func readMessage(w http.ResponseWriter, r *http.Request) (m message, raw json.RawMessage, failure *protocolError) {
+	body, failure := readBody(w, r)
+	if failure != nil {
+		return m, nil, failure
+	}
+	messages, batch, failure := parseBody(body)
+	if failure == nil && batch {
+		failure = malformed(codeInvalidRequest, "HTTP+SSE has no batches; send one message per request")
+	}
+	if failure != nil {
+		return m, nil, failure
+	}
+	m, failure = parseMessage(messages[0])
+	return m, messages[0], failure
+}
+
+// heed does what a notification or a response asks for in a session that is
+// held here. The error is an *oauth.Refusal.
+func (s *Server) heed(ctx context.Context, session *session, c call, raw json.RawMessage) error {
+	session.extend(c.caller.Principal.Expiry)
+	if id, ok := cancelled(c.message); ok {
+		session.cancel(id)
+	}
+	if !c.message.response {
+		return nil
+	}
+	session.conversation.answered(c.message)
+	return s.spread(ctx, session.remoteCalls(), raw)
+}
+
+// cancelled returns which request a notifications/cancelled is about.
+func cancelled(m message) (id json.RawMessage, ok bool) {
+	if m.method != "notifications/cancelled" {
+		return nil, false
+	}
+	return m.params.Get("requestId")
 }
 
 // accept starts a call whose answer goes to the stream. The call outlives this
@@ -187,19 +229,8 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, session *session
 	session.conversation.note(c.message)
 	c.notify, c.ask = session.send, session.ask
 	ctx, state := session.begin(context.WithoutCancel(r.Context()), c.message.id)
-	switch state {
-	case sessionEnding:
-		return draining()
-	case tooManyCalls:
-		return &oauth.Refusal{
-			Status: http.StatusTooManyRequests, Code: oauth.CodeTooManyRequests, Reason: "too_many_calls", RetryAfter: time.Second,
-			Description: "This session has 32 unanswered requests; wait for an answer before sending more.",
-		}
-	case idInUse:
-		failure := malformed(codeInvalidRequest, "Invalid request: a request with this id is not answered yet; use another id")
-		writeJSON(w, failure.status, failure.encode(c.revision, c.message.id))
-		return nil
-	case begun:
+	if state != begun {
+		return notBegun(w, state, c)
 	}
 	go func() { // the session owns it: OpenStream returns only when it has ended
 		defer session.end(c.message.id)
@@ -210,6 +241,23 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, session *session
 	}()
 	w.WriteHeader(http.StatusAccepted)
 	return nil
+}
+
+// notBegun tells the client why its call cannot begin.
+func notBegun(w http.ResponseWriter, state beginning, c call) error {
+	switch state {
+	case tooManyCalls:
+		return &oauth.Refusal{
+			Status: http.StatusTooManyRequests, Code: oauth.CodeTooManyRequests, Reason: "too_many_calls", RetryAfter: time.Second,
+			Description: "This session has 32 unanswered requests; wait for an answer before sending more.",
+		}
+	case idInUse:
+		failure := malformed(codeInvalidRequest, "Invalid request: a request with this id is not answered yet; use another id")
+		writeJSON(w, failure.status, failure.encode(c.revision, c.message.id))
+		return nil
+	case sessionEnding, begun:
+	}
+	return draining()
 }
 
 // answerRecovered is answerInline outside of net/http, whose own recovery does

@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"bytes"
 	"sync"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
@@ -100,6 +101,16 @@ func (s *streams) find(id string, owner oauth.Binding) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if session, ok := s.sessions[id]; ok && session.owner == owner {
+		return session
+	}
+	return nil
+}
+
+// held returns the session id, if the digest is that of its owner.
+func (s *streams) held(id string, owner []byte) *session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if session, ok := s.sessions[id]; ok && bytes.Equal(ownerDigest(id, session.owner), owner) {
 		return session
 	}
 	return nil
