@@ -1,0 +1,129 @@
+package app_test
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/app"
+	"tecrolabs.dev/oauth-mcp-server/internal/apptest"
+	"tecrolabs.dev/oauth-mcp-server/internal/config"
+	"tecrolabs.dev/oauth-mcp-server/internal/secret"
+	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
+)
+
+// startStore runs a real store until the test ends, and returns its URL.
+func startStore(t *testing.T) string {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("CI must have redis-server: %v", err)
+		}
+		t.Skip("redis-server is not installed")
+	}
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	_ = listener.Close()
+	store := exec.CommandContext(context.WithoutCancel(t.Context()), "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())
+	if err := store.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = store.Process.Kill()
+		_ = store.Wait() // killed
+	})
+	return "redis://127.0.0.1:" + port
+}
+
+// Two whole servers and a real store: a stream on one, its messages POSTed to
+// the other, which calls the API with the message's own token.
+func TestReq082_MessagesReachAStreamOnAnotherReplica(t *testing.T) {
+	store := startStore(t)
+	first := apptest.Start(t, apptest.WithConfig(func(c *config.Config) {
+		c.ClusterURL, c.SessionKey = secret.New(store), secret.New(strings.Repeat("k", 32))
+	}))
+	second := secondReplica(t, first)
+
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, first.URL+"/mcp/sse", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+first.Token("ana"))
+	response, err := first.Client().Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	lines := bufio.NewScanner(response.Body)
+	data := func() string {
+		for lines.Scan() {
+			if text, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+				return text
+			}
+		}
+		t.Fatal("the stream ended")
+		return ""
+	}
+	endpoint := data()
+	newer := first.Token("ana")
+	apptest.Eventually(t, "the other replica takes a message", func() bool {
+		status, _ := postCall(t, first, second+endpoint, newer)
+		return status == http.StatusAccepted
+	})
+	if answer := data(); !strings.Contains(answer, "Albatros") {
+		t.Errorf("answer: %s", answer)
+	}
+	seen := first.Stack.OtusRequests()
+	if got := seen[len(seen)-1].Header.Get("Authorization"); got != "Bearer "+newer {
+		t.Error("the API was not called with the message's own token")
+	}
+	if status, body := postCall(t, first, second+endpoint, first.Token("bruno")); status != http.StatusNotFound {
+		t.Errorf("somebody else: %d %s", status, body)
+	}
+	if status, body := postCall(t, first, second+"/mcp/sse?session_id=nobody", newer); status != http.StatusNotFound {
+		t.Errorf("no such session: %d %s", status, body)
+	}
+}
+
+func postCall(t *testing.T, system *apptest.System, url, token string) (int, string) {
+	t.Helper()
+	system.Secret(token)
+	return request(t, http.MethodPost, url, token, call)
+}
+
+// secondReplica runs another server with the same configuration and returns its
+// own address.
+func secondReplica(t *testing.T, first *apptest.System) string {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	logger, err := telemetry.NewLogger(first.Logs, "debug", "json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := app.New(t.Context(), app.Options{Config: first.Config, Logger: logger, Version: "2", Listener: listener})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("the second replica ended with %v", err)
+		}
+	})
+	apptest.Eventually(t, "the second replica is ready", func() bool { return len(server.Unready()) == 0 })
+	return "http://" + listener.Addr().String()
+}
