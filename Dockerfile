@@ -3,12 +3,12 @@
 
 FROM --platform=$BUILDPLATFORM golang:1.26.8-bookworm AS build
 WORKDIR /src
-ENV GOTOOLCHAIN=local
+ENV GOTOOLCHAIN=local GOCACHE=/go/build-cache
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG TARGETOS TARGETARCH VERSION
-RUN --mount=type=cache,target=/root/.cache/go-build \
+RUN --mount=type=cache,target=/go/build-cache \
     GOOS=$TARGETOS GOARCH=$TARGETARCH make build BIN=/out/oauth-mcp-server VERSION="$VERSION"
 
 FROM scratch
