@@ -75,6 +75,12 @@ func (v *conversation) capable(method string) bool {
 	return v.capabilities[capabilityOf[method]]
 }
 
+// converse gives a call what only a stream has: room for notifications and
+// questions, and a client that said once what it can do.
+func (s *session) converse(c *call) {
+	c.notify, c.ask, c.declared = s.send, s.ask, s.conversation.declared()
+}
+
 // ask puts every question on the stream and waits for all answers. Questions
 // are at most maxQuestions at a time, and only of kinds that the client can
 // answer.

@@ -91,3 +91,19 @@ func TestQuestionsThatAreNotAnswered(t *testing.T) {
 	h.Drain()
 	s.cancel()
 }
+
+// What initialize declared counts for every call on the stream.
+func TestHandlersKnowWhatTheStreamsClientCan(t *testing.T) {
+	h := newHarness(t)
+	h.tools.call = func(ctx context.Context, _ tool.Caller, _ json.RawMessage) (tool.Result, error) {
+		x := ExchangeFrom(ctx)
+		return tool.Result{Text: fmt.Sprintf("elicitation %v, sampling %v", x.Capable("elicitation"), x.Capable("sampling"))}, nil
+	}
+	s := connect(t, http.DefaultClient, h.serve(t), "ana/claude/1")
+	s.send("ana/claude/1", initializeWith(`{"elicitation":{}}`))
+	s.message()
+	s.send("ana/claude/1", callBody)
+	if got := s.message(); !strings.Contains(got, "elicitation true, sampling false") {
+		t.Error(got)
+	}
+}

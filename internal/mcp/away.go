@@ -196,7 +196,7 @@ func (s *Server) acceptAway(w http.ResponseWriter, r *http.Request, to away, c c
 		return s.notBegunAway(w, reply.Outcome, err, c)
 	}
 	running.session.conversation.capabilities = reply.Capabilities
-	c.notify, c.ask = running.session.send, running.session.ask
+	running.session.converse(&c)
 	go func() { // awayCalls owns it: Finish waits for it
 		defer s.away.remove(running)
 		defer cancel()

@@ -41,6 +41,9 @@ type call struct {
 	// notify writes a notification before the answer; nil when there is
 	// nowhere to write it. It is called by one goroutine at a time.
 	notify func(message []byte)
+	// declared is what the client can do as far as the transport knows it; nil
+	// where every request says so itself.
+	declared map[string]bool
 	// ask puts questions to the client while the call waits, and returns the
 	// answers by the names they were asked under; nil where only the next round
 	// can bring them. Its error is a *protocolError.

@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"sync"
 
@@ -44,6 +45,7 @@ type Exchange struct {
 // exchange reads from a request what its handler may say and know.
 func (s *Server) exchange(c call) (*Exchange, *protocolError) {
 	x := &Exchange{notify: c.notify, capabilities: map[string]bool{}}
+	maps.Copy(x.capabilities, c.declared)
 	meta, failure := c.message.meta()
 	if failure != nil {
 		return nil, failure

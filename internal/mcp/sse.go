@@ -227,7 +227,7 @@ func cancelled(m message) (id json.RawMessage, ok bool) {
 // request; the stream waits for it.
 func (s *Server) accept(w http.ResponseWriter, r *http.Request, session *session, c call) error {
 	session.conversation.note(c.message)
-	c.notify, c.ask = session.send, session.ask
+	session.converse(&c)
 	ctx, state := session.begin(context.WithoutCancel(r.Context()), c.message.id)
 	if state != begun {
 		return notBegun(w, state, c)
