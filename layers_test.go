@@ -48,8 +48,9 @@ var layers = map[string]int{
 var onlyFor = map[string][]string{
 	"internal/devstack": {"cmd/oauth-mcp-server", "internal/app", "internal/apptest"},
 	// tests only
-	"internal/apptest":         nil,
-	"internal/apptest/pipenet": nil,
+	"internal/apptest":           nil,
+	"internal/apptest/pipenet":   nil,
+	"internal/apptest/teststore": nil,
 }
 
 // TestImportsGoDown parses the files instead of asking the go command, because

@@ -5,50 +5,23 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/app"
 	"tecrolabs.dev/oauth-mcp-server/internal/apptest"
+	"tecrolabs.dev/oauth-mcp-server/internal/apptest/teststore"
 	"tecrolabs.dev/oauth-mcp-server/internal/config"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
 )
 
-// startStore runs a real store until the test ends, and returns its URL.
-func startStore(t *testing.T) string {
-	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("CI must have redis-server: %v", err)
-		}
-		t.Skip("redis-server is not installed")
-	}
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	_ = listener.Close()
-	store := exec.CommandContext(context.WithoutCancel(t.Context()), "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())
-	if err := store.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = store.Process.Kill()
-		_ = store.Wait() // killed
-	})
-	return "redis://127.0.0.1:" + port
-}
-
 // Two whole servers and a real store: a stream on one, its messages POSTed to
 // the other, which calls the API with the message's own token.
 func TestReq082_MessagesReachAStreamOnAnotherReplica(t *testing.T) {
-	store := startStore(t)
+	store := teststore.Start(t)
 	first := apptest.Start(t, apptest.WithConfig(func(c *config.Config) {
-		c.ClusterURL, c.SessionKey = secret.New(store), secret.New(strings.Repeat("k", 32))
+		c.ClusterURL, c.SessionKey = secret.New(store.URL), secret.New(strings.Repeat("k", 32))
 	}))
 	second := secondReplica(t, first)
 

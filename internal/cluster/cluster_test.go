@@ -4,62 +4,19 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
-	"os"
-	"os/exec"
 	"testing"
 	"time"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/apptest/teststore"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
-// store is a real server that a test can stop and start again.
-type store struct {
-	t       *testing.T
-	port    string
-	command *exec.Cmd
-}
-
-func newStore(t *testing.T) *store {
-	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("redis-server is not installed")
-		}
-		t.Skip("redis-server is not installed")
-	}
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	_ = listener.Close()
-	s := &store{t: t, port: port}
-	s.start()
-	t.Cleanup(s.stop)
-	return s
-}
-
-func (s *store) start() {
-	s.t.Helper()
-	s.command = exec.CommandContext(context.WithoutCancel(s.t.Context()), "redis-server",
-		"--port", s.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.t.TempDir())
-	if err := s.command.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-func (s *store) stop() {
-	_ = s.command.Process.Kill()
-	_ = s.command.Wait()
-}
-
 // replica runs a bus that replies with what it was sent, reversed in meaning by
 // a prefix.
-func replica(t *testing.T, s *store, key string) *Bus {
+func replica(t *testing.T, s *teststore.Store, key string) *Bus {
 	t.Helper()
 	bus, err := New(Config{
-		URL: secret.New("redis://127.0.0.1:" + s.port), Namespace: "https://mcp.example", Key: secret.New(key),
+		URL: secret.New(s.URL), Namespace: "https://mcp.example", Key: secret.New(key),
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	if err != nil {
@@ -97,7 +54,7 @@ func eventually(t *testing.T, what string, condition func() bool) {
 }
 
 func TestReplicasFindSessionsAndTalk(t *testing.T) {
-	s := newStore(t)
+	s := teststore.Start(t)
 	a, b := replica(t, s, "key"), replica(t, s, "key")
 	a.Hold(t.Context(), "s1", []byte("owner"))
 	holder, owner, err := b.Locate(t.Context(), "s1")
@@ -125,10 +82,10 @@ func TestReplicasFindSessionsAndTalk(t *testing.T) {
 }
 
 func TestEverythingHealsAfterTheStoreIsBack(t *testing.T) {
-	s := newStore(t)
+	s := teststore.Start(t)
 	a, b := replica(t, s, "key"), replica(t, s, "key")
 	a.Hold(t.Context(), "before", []byte("owner"))
-	s.stop()
+	s.Stop()
 	eventually(t, "both know", func() bool {
 		x, _ := a.Reachable()
 		y, _ := b.Reachable()
@@ -138,7 +95,7 @@ func TestEverythingHealsAfterTheStoreIsBack(t *testing.T) {
 		t.Errorf("without a store: %v", err)
 	}
 	a.Hold(t.Context(), "during", []byte("owner"))
-	s.start()
+	s.Start()
 	for _, session := range []string{"before", "during"} {
 		eventually(t, session+" is found again", func() bool {
 			holder, _, err := b.Locate(t.Context(), session)
