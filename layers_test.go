@@ -17,14 +17,15 @@ const module = "tecrolabs.dev/oauth-mcp-server/"
 // layers only, never one of its own layer. The reasons are in
 // docs/architecture.md.
 var layers = map[string]int{
-	"internal/seal":       1,
-	"internal/secret":     1,
-	"internal/negotiate":  1,
-	"internal/oauth":      1,
-	"internal/egress":     1,
-	"internal/discovery":  1,
-	"internal/strictjson": 1,
-	"internal/telemetry":  1,
+	"internal/eventstream": 1,
+	"internal/seal":        1,
+	"internal/secret":      1,
+	"internal/negotiate":   1,
+	"internal/oauth":       1,
+	"internal/egress":      1,
+	"internal/discovery":   1,
+	"internal/strictjson":  1,
+	"internal/telemetry":   1,
 
 	"internal/bearer":   2,
 	"internal/authcode": 2,

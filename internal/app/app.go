@@ -292,6 +292,7 @@ func (a *App) Run(ctx context.Context) error {
 			Handler:  a.handler,
 			TLS:      a.tls,
 			Drain:    a.drain,
+			Wait:     a.mcp.Wait,
 			Timeout:  a.cfg.ShutdownTimeout,
 			Logger:   a.logger,
 		})

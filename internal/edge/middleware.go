@@ -58,23 +58,27 @@ func setRoute(ctx context.Context, path string) {
 }
 
 // withAccessLine writes the one line each request leaves. It logs the route,
-// never the URL: queries hold codes and session ids.
+// never the URL: queries hold codes and session ids. A stream that goes on after
+// its handler has returned writes its own line when it ends; until then it holds
+// on to what is in this closure, so there is nothing of the request in it.
 func (e *Edge) withAccessLine(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		path := "unmatched"
-		ctx, line := telemetry.NewLine(context.WithValue(r.Context(), routeKey{}, &path))
+		ctx := context.WithValue(r.Context(), routeKey{}, &path)
+		records := telemetry.Carry(ctx)
+		method, address := loggedMethod(r.Method), client(r).String()
+		ctx, line := telemetry.NewLine(ctx, func(attrs []slog.Attr) {
+			e.cfg.Logger.LogAttrs(records, slog.LevelInfo, "request", append([]slog.Attr{
+				slog.String("method", method),
+				slog.String("route", path),
+				slog.Duration("duration", time.Since(began)),
+				slog.String("client_address", address),
+			}, attrs...)...)
+		})
 		answer := &answer{ResponseWriter: w}
 		next.ServeHTTP(answer, r.WithContext(ctx))
-		attrs := []slog.Attr{
-			slog.String("method", loggedMethod(r.Method)),
-			slog.String("route", path),
-			slog.Int("status", answer.status()),
-			slog.Int64("bytes", answer.written),
-			slog.Duration("duration", time.Since(began)),
-			slog.String("client_address", client(r).String()),
-		}
-		e.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, "request", append(attrs, line.Attrs()...)...)
+		line.End(slog.Int("status", answer.status()), slog.Int64("bytes", answer.written))
 	})
 }
 

@@ -24,8 +24,11 @@ type ServerConfig struct {
 	Handler  http.Handler
 	TLS      *tls.Config // nil: plain HTTP
 	// Drain is called when the shutdown begins: streams have to end by
-	// themselves, because the server waits for every answer.
+	// themselves, because the server waits for every answer. It does not wait.
 	Drain func()
+	// Wait waits until the streams whose connections were taken over have ended;
+	// when its context ends before, it cuts them off and returns why.
+	Wait func(ctx context.Context) error
 	// Timeout bounds the shutdown; what still runs then is cut off.
 	Timeout time.Duration
 	Logger  *slog.Logger
@@ -64,6 +67,9 @@ func Serve(ctx context.Context, cfg ServerConfig) error {
 		cfg.Drain()
 	}
 	err := server.Shutdown(limit)
+	if cfg.Wait != nil {
+		err = errors.Join(err, cfg.Wait(limit))
+	}
 	if err != nil {
 		err = fmt.Errorf("shutdown cut answers off after %s: %w", cfg.Timeout, errors.Join(err, server.Close()))
 	}

@@ -32,6 +32,31 @@ func (a away) message(op operation) peerMessage {
 	return peerMessage{Op: op, Session: a.session, Owner: ownerDigest(a.session, a.owner)}
 }
 
+// maxAwayQueued bounds the messages of one call that wait for their delivery.
+const maxAwayQueued = 64
+
+// awayQueue is where a call says things while they are delivered one by one.
+type awayQueue struct {
+	messages chan []byte
+	gone     chan struct{} // closed when nobody delivers any more
+}
+
+func (q awayQueue) send(message []byte) {
+	select {
+	case q.messages <- message:
+	case <-q.gone:
+	}
+}
+
+func (q awayQueue) offer(message []byte) bool {
+	select {
+	case q.messages <- message:
+		return true
+	default:
+		return false
+	}
+}
+
 // awayCall is one call that runs here for such a session. The session in it
 // stands for the real one: what the call says goes to its queue, and from there
 // to the holder, one by one and each until it is acknowledged.
@@ -39,6 +64,7 @@ type awayCall struct {
 	away
 
 	name      string
+	queue     awayQueue
 	session   *session
 	stop      context.CancelFunc
 	withdrawn atomic.Bool // the client wants no answer
@@ -137,7 +163,7 @@ func (s *Server) postAway(w http.ResponseWriter, r *http.Request, to away, c cal
 // the replicas that run calls of the session too.
 func (s *Server) noteAway(w http.ResponseWriter, r *http.Request, to away, c call, raw json.RawMessage) error {
 	m := to.message(opNote)
-	m.Expiry = c.caller.Principal.Expiry
+	m.Expiry, m.TokenID = c.caller.Principal.Expiry, c.caller.Principal.TokenID
 	if id, ok := cancelled(c.message); ok {
 		m.ID = id
 	}
@@ -174,13 +200,15 @@ func (s *Server) spread(ctx context.Context, calls []remoteRef, raw json.RawMess
 // client is told that it is accepted.
 func (s *Server) acceptAway(w http.ResponseWriter, r *http.Request, to away, c call, raw json.RawMessage) error {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
-	running := &awayCall{away: to, name: rand.Text(), session: newSession(c.caller.Principal), stop: cancel}
+	queue := awayQueue{messages: make(chan []byte, maxAwayQueued), gone: make(chan struct{})}
+	running := &awayCall{away: to, name: rand.Text(), queue: queue, session: newSession(to.owner, queue), stop: cancel}
 	if !s.away.add(running) {
 		cancel()
 		return oauth.Unavailable("This replica takes no more calls; send the message again.", time.Second, nil)
 	}
 	m := to.message(opBegin)
-	m.Call, m.ID, m.Expiry = running.name, c.message.id, c.caller.Principal.Expiry
+	m.Call, m.ID = running.name, c.message.id
+	m.Expiry, m.TokenID = c.caller.Principal.Expiry, c.caller.Principal.TokenID
 	if c.message.method == "initialize" {
 		m.Data = raw // the holder keeps the capabilities
 	}
@@ -235,7 +263,7 @@ func (s *Server) runAway(ctx context.Context, running *awayCall, c call) {
 	for {
 		var err error
 		select {
-		case data := <-running.session.queue:
+		case data := <-running.queue.messages:
 			err = s.deliver(outside, running, data, false)
 		case <-ticker.C:
 			err = s.sayAlive(outside, running)
@@ -245,7 +273,7 @@ func (s *Server) runAway(ctx context.Context, running *awayCall, c call) {
 		}
 		if err != nil {
 			running.stop()
-			running.session.stop(true)
+			close(running.queue.gone)
 			<-answered
 			s.logger.WarnContext(ctx, "a call for a stream on another replica was given up", slog.String("error", err.Error()))
 			return
@@ -257,7 +285,7 @@ func (s *Server) runAway(ctx context.Context, running *awayCall, c call) {
 func (s *Server) deliverLast(ctx context.Context, running *awayCall, answer json.RawMessage) {
 	for {
 		select {
-		case data := <-running.session.queue:
+		case data := <-running.queue.messages:
 			if s.deliver(ctx, running, data, false) != nil {
 				return
 			}

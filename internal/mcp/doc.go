@@ -27,8 +27,8 @@
 //	streamable.go  POST /mcp
 //	headers.go     header and body agreement of 2026-07-28
 //	listen.go      subscriptions/listen
-//	stream.go      server-sent events: framing, deadlines, keep-alive
-//	streams.go     how many streams are open, draining, change notices
+//	streams.go     the book of open streams: how many, whose, draining
+//	tenant.go      one of them: how long it may stay and how it ends
 //	sse.go         GET and POST /mcp/sse
 //	session.go     one open HTTP+SSE stream
 //	ask.go         questions to the client on such a stream

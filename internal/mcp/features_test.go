@@ -308,19 +308,16 @@ func TestSubscriptionsOfEveryKind(t *testing.T) {
 	if failure != nil {
 		t.Fatal(failure)
 	}
-	watcher, stop := h.notices.watch(wants)
-	defer stop()
+	var got []string
+	watcher := &watcher{wants, func(about notice) { got = append(got, string(about.message(json.RawMessage("3")))) }}
+	h.notices.add(watcher)
 	h.ResourceUpdated("test://b")
 	h.ResourcesChanged()
 	h.ResourceUpdated("test://a")
-	h.ResourceUpdated("test://a")
 	h.PromptsChanged()
 	h.ToolsChanged()
-	<-watcher.wake
-	var got []string
-	for _, about := range h.notices.take(watcher) {
-		got = append(got, string(about.message(json.RawMessage("3"))))
-	}
+	h.notices.remove(watcher)
+	h.ToolsChanged()
 	meta := `"_meta":{"io.modelcontextprotocol/subscriptionId":3}`
 	want := []string{
 		`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{` + meta + `,"uri":"test://a"}}`,

@@ -2,12 +2,11 @@ package mcp
 
 import (
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
-	"time"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/eventstream"
 	"tecrolabs.dev/oauth-mcp-server/internal/strictjson"
 	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
 )
@@ -40,27 +39,39 @@ func (s *Server) listen(w http.ResponseWriter, r *http.Request, c call) error {
 	if failure != nil {
 		return s.writeFailure(w, c, failure)
 	}
-	leave, err := s.streams.enter(c.caller.Principal)
+	tenant, err := s.streams.enter(c.caller.Principal)
 	if err != nil {
 		return err
 	}
-	defer leave()
-	watcher, stop := s.notices.watch(wants)
-	defer stop()
+	stream := tenant.open(w, r, s.maxAge)
+	id, end := c.message.id, s.subscriptionEnd(c)
+	watcher := &watcher{wants: wants, tell: func(about notice) {
+		stream.Announce(about.kind+" "+about.uri, eventstream.Message(about.message(id)))
+	}}
+	stream.Send(eventstream.Message(acknowledgement(id, wants)))
+	if len(wants) > 0 {
+		s.notices.add(watcher)
+	} else {
+		tenant.end(endAnswered)
+	}
+	tenant.stay(func(why string) {
+		s.notices.remove(watcher)
+		if why != endGone {
+			stream.Send(eventstream.Message(end))
+			stream.Close()
+		}
+		<-stream.Done()
+	})
+	return nil
+}
 
-	stream := openEventStream(w)
-	if stream.message(acknowledgement(c.message.id, wants)) != nil {
-		return nil // the client has gone
-	}
-	if len(wants) > 0 && !s.relayNotices(r, stream, c, watcher) {
-		return nil
-	}
+// subscriptionEnd is the last message of a stream that the server ends.
+func (s *Server) subscriptionEnd(c call) []byte {
 	result := struct {
 		common
 	}{s.common(c.revision)}
 	result.Meta[metaSubscription] = c.message.id
-	_ = stream.message(encodeResult(c.message.id, result))
-	return nil
+	return encodeResult(c.message.id, result)
 }
 
 // filterKinds is what a filter may ask for besides single resources.
@@ -95,39 +106,6 @@ func (s *Server) subscription(filter strictjson.Object) (map[notice]bool, *proto
 		wants[notice{kind: "resource", uri: uri}] = true
 	}
 	return wants, nil
-}
-
-// relayNotices writes notices until the stream has to end. It reports whether
-// the client is still there.
-func (s *Server) relayNotices(r *http.Request, stream *eventStream, c call, watcher *watcher) bool {
-	ticker := time.NewTicker(keepAlive)
-	defer ticker.Stop()
-	age := time.NewTimer(streamAge(s.maxAge))
-	defer age.Stop()
-	expiry := time.NewTimer(time.Until(c.caller.Principal.Expiry))
-	defer expiry.Stop()
-	for {
-		var err error
-		select {
-		case <-watcher.wake:
-			for _, about := range s.notices.take(watcher) {
-				err = errors.Join(err, stream.message(about.message(c.message.id)))
-			}
-		case <-ticker.C:
-			err = stream.comment()
-		case <-age.C:
-			return true
-		case <-expiry.C:
-			return true
-		case <-s.streams.draining:
-			return true
-		case <-r.Context().Done():
-			return false
-		}
-		if err != nil {
-			return false
-		}
-	}
 }
 
 type notification struct {

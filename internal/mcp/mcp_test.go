@@ -74,7 +74,7 @@ func (h *harness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	handler := h.Post
 	switch r.Method + " " + r.URL.Path {
-	case "GET /mcp/sse":
+	case "GET /mcp/sse", "HEAD /mcp/sse":
 		handler = h.OpenStream
 	case "POST /mcp/sse":
 		handler = h.PostMessage
@@ -92,6 +92,9 @@ func (h *harness) serve(t *testing.T) string {
 	server := httptest.NewServer(h)
 	t.Cleanup(func() {
 		h.Drain()
+		if err := h.Wait(context.Background()); err != nil {
+			t.Error(err)
+		}
 		server.Close()
 	})
 	return server.URL

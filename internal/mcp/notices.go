@@ -1,15 +1,10 @@
 package mcp
 
-import (
-	"slices"
-	"sync"
-)
+import "sync"
 
-// Bounds of one subscription.
-const (
-	maxSubscribedResources = 100
-	maxPendingNotices      = maxSubscribedResources + 3
-)
+// maxSubscribedResources bounds what one subscription may ask for, and with it
+// how many notices can wait for a slow reader.
+const maxSubscribedResources = 100
 
 // notice is one kind of change. Several of the same before a subscription has
 // written the first are one.
@@ -24,50 +19,34 @@ type notices struct {
 	watchers map[*watcher]struct{}
 }
 
-// watcher is one subscription: what it asked for and what it has not been told.
+// watcher is one subscription: what it asked for, and who tells the client.
 type watcher struct {
-	wants   map[notice]bool
-	wake    chan struct{} // holds one slot
-	pending []notice      // guarded by notices.mu
+	wants map[notice]bool
+	tell  func(about notice) // does not wait
 }
 
 func newNotices() *notices { return &notices{watchers: map[*watcher]struct{}{}} }
 
-// watch begins to gather notices of the kinds in wants. The caller must call
-// stop.
-func (n *notices) watch(wants map[notice]bool) (w *watcher, stop func()) {
-	w = &watcher{wants: wants, wake: make(chan struct{}, 1)}
+// add begins to tell w of changes; remove ends that.
+func (n *notices) add(w *watcher) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.watchers[w] = struct{}{}
-	return w, func() {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		delete(n.watchers, w)
-	}
 }
 
-// tell leaves a notice with everybody who wants it.
+func (n *notices) remove(w *watcher) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.watchers, w)
+}
+
+// tell tells everybody who wants to hear of it.
 func (n *notices) tell(about notice) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for w := range n.watchers {
-		if !w.wants[about] || slices.Contains(w.pending, about) || len(w.pending) >= maxPendingNotices {
-			continue
-		}
-		w.pending = append(w.pending, about)
-		select {
-		case w.wake <- struct{}{}:
-		default:
+		if w.wants[about] {
+			w.tell(about)
 		}
 	}
-}
-
-// take returns what w has not been told yet.
-func (n *notices) take(w *watcher) []notice {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	taken := w.pending
-	w.pending = nil
-	return taken
 }

@@ -49,6 +49,7 @@ type peerMessage struct {
 	Data    json.RawMessage `json:"data,omitempty"`   // for the stream, or from the client
 	Final   bool            `json:"final,omitempty"`  // it is the answer; without data there is none
 	Expiry  time.Time       `json:"expiry,omitzero"`  // of the token used
+	TokenID string          `json:"token_id,omitempty"`
 }
 
 // outcome is how it went.
@@ -147,7 +148,7 @@ func (s *Server) handleForSession(from string, session *session, m peerMessage) 
 	case opEmit:
 		return peerReply{Outcome: session.emit(m)}
 	case opNote:
-		session.extend(m.Expiry)
+		session.tenant.extend(m.Expiry, m.TokenID)
 		if m.ID != nil {
 			session.cancel(m.ID)
 		}

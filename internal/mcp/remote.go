@@ -32,7 +32,7 @@ type remoteCall struct {
 
 // beginRemote takes a call in that replica from runs.
 func (s *Server) beginRemote(from string, session *session, m peerMessage) peerReply {
-	session.extend(m.Expiry)
+	session.tenant.extend(m.Expiry, m.TokenID)
 	if m.Data != nil {
 		if initialize, failure := parseMessage(m.Data); failure == nil {
 			session.conversation.note(initialize)
@@ -49,13 +49,13 @@ func (s *Server) beginRemote(from string, session *session, m peerMessage) peerR
 		return peerReply{Outcome: outcomeIDInUse}
 	case begun:
 	}
-	session.calls[string(m.ID)] = &flight{
+	session.note(m.ID, &flight{
 		cancel: func() { s.bus.Tell(from, encode(peerMessage{Op: opCancel, Call: m.Call})) },
 		remote: &remoteCall{
 			remoteRef: remoteRef{Replica: from, Call: m.Call},
 			lease:     time.AfterFunc(remoteLease, func() { session.giveUp(m.Call) }),
 		},
-	}
+	})
 	return peerReply{Outcome: outcomeDone, Capabilities: session.conversation.declared()}
 }
 
@@ -100,7 +100,7 @@ func (s *session) emit(m peerMessage) outcome {
 	if m.Number < f.remote.next {
 		return outcomeDone
 	}
-	if m.Data != nil && !s.queued(m.Data) {
+	if m.Data != nil && !s.offer(m.Data) {
 		return outcomeBusy
 	}
 	f.remote.next = m.Number + 1
@@ -109,16 +109,6 @@ func (s *session) emit(m peerMessage) outcome {
 		s.closeIfIdle()
 	}
 	return outcomeDone
-}
-
-// queued puts a message in the queue, if there is room.
-func (s *session) queued(data []byte) bool {
-	select {
-	case s.queue <- data:
-		return true
-	default:
-		return false
-	}
 }
 
 // giveUp answers a call whose replica is silent.
@@ -134,7 +124,7 @@ func (s *session) giveUp(call string) {
 		Message: "The replica that ran this call cannot be reached; whether the call had an effect is not known.",
 		Data:    map[string]any{"status": http.StatusServiceUnavailable, "error": oauth.CodeTemporarilyUnavailable},
 	}
-	if !s.queued(encodeError(Rev20241105, json.RawMessage(id), failure)) {
+	if !s.offer(encodeError(Rev20241105, json.RawMessage(id), failure)) {
 		f.remote.lease.Reset(retryLease)
 		return
 	}
@@ -149,6 +139,9 @@ func (s *session) forget(id string) {
 		f.remote.lease.Stop()
 	}
 	delete(s.calls, id)
+	if len(s.calls) == 0 {
+		s.calls = nil // most sessions are idle most of the time
+	}
 }
 
 // remoteCalls returns the calls that other replicas run for this session.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/seal"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
@@ -104,7 +105,7 @@ func New(cfg Config) (*Server, error) {
 // ToolsChanged tells every open stream that asked for it that the list of
 // tools is another one now.
 func (s *Server) ToolsChanged() {
-	s.streams.changed()
+	s.streams.announce("tools", toolsChangedNotice())
 	s.notices.tell(notice{kind: "tools"})
 }
 
@@ -119,13 +120,24 @@ func (s *Server) ResourcesChanged() { s.notices.tell(notice{kind: "resources"}) 
 func (s *Server) ResourceUpdated(uri string) { s.notices.tell(notice{kind: "resource", uri: uri}) }
 
 // Drain ends every stream: no message is taken any more, calls in flight are
-// finished and answered, then the stream closes. It returns at once; the
-// handlers of the streams return when they are done.
+// finished and answered, then the stream closes. It does not wait.
 func (s *Server) Drain() { s.streams.drain() }
+
+// Wait waits for the streams that [Server.Drain] ends. When ctx ends before, it
+// cuts what is left off and returns the reason. net/http knows nothing of the
+// connections that streams have taken over.
+func (s *Server) Wait(ctx context.Context) error { return s.streams.wait(ctx) }
+
+// EndStreams ends, as Drain does, the streams that match wants ended: match gets
+// whose a stream is and the jti of the newest token that was used on it. It does
+// not wait.
+func (s *Server) EndStreams(match func(owner oauth.Binding, tokenID string) bool) {
+	s.streams.end(endRevoked, match)
+}
 
 // Finish waits for the calls that run here for streams of other replicas, until
 // ctx ends; then it cancels them, and waits for that. It is called after
-// [Server.Drain], when no request comes any more.
+// [Server.Wait], when no request comes any more.
 func (s *Server) Finish(ctx context.Context) { s.away.finish(ctx) }
 
 // OpenStreams returns how many streams are open, for readiness and tests.

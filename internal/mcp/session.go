@@ -5,34 +5,36 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"sync"
-	"time"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 )
 
-// Bounds of one HTTP+SSE session.
-const (
-	maxCallsInFlight = 32 // requests of one session that are not answered yet
-	maxQueued        = 64 // answers that wait for a slow reader
-)
+// maxCallsInFlight bounds the requests of one session that are not answered yet.
+const maxCallsInFlight = 32
+
+// outlet is where the messages of a session go: to its stream, or to the replica
+// that holds the stream.
+type outlet interface {
+	send(message []byte)       // waits for a slow reader, and gives up when nobody reads any more
+	offer(message []byte) bool // does not wait; false means there is no room
+}
 
 // session is one open HTTP+SSE stream and the calls that will be answered on
-// it. It belongs to a party, not to a token: every message brings its own, and
-// the newest expiry seen is how long the stream may stay open.
+// it. It belongs to a party, not to a token: every message brings its own.
 //
 //	open ──stop()──► stopping: no new calls; those in flight are finished
 //	stopping ──last call answered──► idle is closed; the stream ends
 type session struct {
-	id    string // 130 bits, unguessable
-	owner oauth.Binding
-	queue chan []byte   // answers for the stream
-	gone  chan struct{} // closed when nobody reads the stream any more
+	outlet
+
+	id     string // 130 bits, unguessable
+	owner  oauth.Binding
+	tenant *tenant // nil where the stream is on another replica
 
 	conversation conversation
 
 	mu       sync.Mutex
 	stopping bool
-	expiry   time.Time
 	calls    map[string]*flight // by JSON-RPC id as written
 	idle     chan struct{}      // closed when stopping and no call is left
 }
@@ -43,16 +45,8 @@ type flight struct {
 	remote *remoteCall // nil: it runs here
 }
 
-func newSession(p oauth.Principal) *session {
-	return &session{
-		id:     rand.Text(),
-		owner:  p.Binding(),
-		queue:  make(chan []byte, maxQueued),
-		gone:   make(chan struct{}),
-		expiry: p.Expiry,
-		calls:  map[string]*flight{},
-		idle:   make(chan struct{}),
-	}
+func newSession(owner oauth.Binding, out outlet) *session {
+	return &session{id: rand.Text(), owner: owner, outlet: out, idle: make(chan struct{})}
 }
 
 // beginning is why a call cannot begin.
@@ -74,8 +68,17 @@ func (s *session) begin(parent context.Context, id json.RawMessage) (context.Con
 		return nil, state
 	}
 	ctx, cancel := context.WithCancel(parent)
-	s.calls[string(id)] = &flight{cancel: cancel}
+	s.note(id, &flight{cancel: cancel})
 	return ctx, begun
+}
+
+// note puts a call on the book, which an idle session does not have. The lock is
+// held.
+func (s *session) note(id json.RawMessage, f *flight) {
+	if s.calls == nil {
+		s.calls = map[string]*flight{}
+	}
+	s.calls[string(id)] = f
 }
 
 // room reports whether a call with this id can begin. The lock is held.
@@ -98,7 +101,7 @@ func (s *session) end(id json.RawMessage) {
 	defer s.mu.Unlock()
 	if call, ok := s.calls[string(id)]; ok {
 		call.cancel()
-		delete(s.calls, string(id))
+		s.forget(string(id))
 	}
 	s.closeIfIdle()
 }
@@ -120,11 +123,6 @@ func (s *session) stop(abandon bool) {
 	defer s.mu.Unlock()
 	s.stopping = true
 	if abandon {
-		select {
-		case <-s.gone:
-		default:
-			close(s.gone)
-		}
 		for id, call := range s.calls {
 			call.cancel()
 			if call.remote != nil { // nothing of it runs here
@@ -142,30 +140,5 @@ func (s *session) closeIfIdle() {
 		default:
 			close(s.idle)
 		}
-	}
-}
-
-// extend lets the stream live as long as the newest token that was used on it.
-func (s *session) extend(expiry time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if expiry.After(s.expiry) {
-		s.expiry = expiry
-	}
-}
-
-// expires returns when the newest token seen ends.
-func (s *session) expires() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.expiry
-}
-
-// send queues one message for the stream. It waits for a slow reader, who is
-// cut off within the write deadline, and gives up when nobody reads any more.
-func (s *session) send(data []byte) {
-	select {
-	case s.queue <- data:
-	case <-s.gone:
 	}
 }

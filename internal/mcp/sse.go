@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/bearer"
+	"tecrolabs.dev/oauth-mcp-server/internal/eventstream"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
 )
@@ -36,101 +37,64 @@ func (s *Server) OpenStream(w http.ResponseWriter, r *http.Request) error {
 			Description: "This URL answers with an event stream; Accept must list text/event-stream.",
 		}
 	}
-	leave, err := s.streams.enter(caller.Principal)
+	if r.Method == http.MethodHead {
+		eventstream.NewWriter(w) // the header, and no stream for nobody
+		return nil
+	}
+	tenant, err := s.streams.enter(caller.Principal)
 	if err != nil {
 		return err
 	}
-	defer leave()
-	session := newSession(caller.Principal)
+	stream := tenant.open(w, r, s.maxAge)
+	session := newSession(tenant.owner, sessionStream{stream})
+	session.tenant = tenant
 	s.streams.add(session)
-	defer s.streams.remove(session)
+	after := telemetry.Carry(r.Context())
 	if s.bus != nil { // before the client knows the session
 		s.bus.Hold(r.Context(), session.id, ownerDigest(session.id, session.owner))
-		defer s.bus.Release(r.Context(), session.id)
 	}
-	notices, stop := s.streams.watch()
-	defer stop()
-
-	stream := openEventStream(w)
-	endpoint := s.messagePath + "?" + sessionParameter + "=" + url.QueryEscape(session.id)
-	why := "client_gone"
-	if stream.event("endpoint", []byte(endpoint)) == nil {
-		why = s.relayAnswers(r.Context(), stream, session, notices)
-	}
-	telemetry.Annotate(r.Context(), slog.String("stream_end", why))
-	session.stop(true)
-	<-session.idle // every call of the session has returned
+	stream.Send(eventstream.Event("endpoint", []byte(s.messagePath+"?"+sessionParameter+"="+url.QueryEscape(session.id))))
+	tenant.stay(func(why string) {
+		finishCalls(stream, session, why)
+		s.streams.remove(session) // before the client sees the end
+		stream.Close()
+		<-stream.Done()
+		session.stop(true)
+		<-session.idle // every call of the session has returned
+		if s.bus != nil {
+			s.bus.Release(after, session.id)
+		}
+	})
 	return nil
 }
 
-// relayAnswers writes what the session queues until the stream ends, and
-// returns why it ended.
-func (s *Server) relayAnswers(ctx context.Context, stream *eventStream, session *session, notices <-chan struct{}) string {
-	ticker := time.NewTicker(keepAlive)
-	defer ticker.Stop()
-	age := time.NewTimer(streamAge(s.maxAge))
-	defer age.Stop()
-	expiry := time.NewTimer(time.Until(session.expires()))
-	defer expiry.Stop()
-	for {
-		var err error
-		select {
-		case data := <-session.queue:
-			err = stream.message(data)
-		case <-notices:
-			err = stream.message(toolsChangedNotice())
-		case <-ticker.C:
-			err = stream.comment()
-		case <-expiry.C:
-			if left := time.Until(session.expires()); left > 0 {
-				expiry.Reset(left)
-				continue
-			}
-			return s.finish(ctx, stream, session, "token_expired")
-		case <-age.C:
-			return s.finish(ctx, stream, session, "max_age")
-		case <-s.streams.draining:
-			return s.finish(ctx, stream, session, "shutdown")
-		case <-ctx.Done():
-			return "client_gone"
-		}
-		if err != nil {
-			return "client_gone"
-		}
-	}
+// sessionStream is a session's own stream as an [outlet].
+type sessionStream struct{ stream *eventstream.Stream }
+
+func (o sessionStream) send(message []byte) { o.stream.Send(eventstream.Message(message)) }
+
+func (o sessionStream) offer(message []byte) bool {
+	return o.stream.TrySend(eventstream.Message(message))
 }
 
-// finish takes no more calls, waits for those in flight and writes their
-// answers.
-func (s *Server) finish(ctx context.Context, stream *eventStream, session *session, why string) string {
+// announce tells the client of a change.
+func (s *session) announce(kind string, message []byte) {
+	s.tenant.stream.Announce(kind, eventstream.Message(message))
+}
+
+// finishCalls takes no more calls and waits for those in flight, unless nobody
+// will read their answers.
+func finishCalls(stream *eventstream.Stream, session *session, why string) {
+	if why == endGone {
+		return
+	}
 	session.stop(false)
 	limit := time.NewTimer(drainTimeout)
 	defer limit.Stop()
-	idle := session.idle
-	for {
-		select {
-		case data := <-session.queue:
-			if stream.message(data) != nil {
-				return "client_gone"
-			}
-			continue
-		default:
-		}
-		if idle == nil {
-			return why // all answered, all written
-		}
-		select {
-		case data := <-session.queue:
-			if stream.message(data) != nil {
-				return "client_gone"
-			}
-		case <-idle:
-			idle = nil // what is queued now is all there will be
-		case <-limit.C:
-			return why
-		case <-ctx.Done():
-			return "client_gone"
-		}
+	select {
+	case <-session.idle: // all answers are queued
+	case <-limit.C:
+	case <-stream.Done(): // the client has gone
 	}
 }
 
@@ -170,7 +134,7 @@ func (s *Server) PostMessage(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusAccepted)
 		return nil
 	}
-	session.extend(caller.Principal.Expiry)
+	session.tenant.extend(caller.Principal.Expiry, caller.Principal.TokenID)
 	return s.accept(w, r, session, c)
 }
 
@@ -204,7 +168,7 @@ func readMessage(w http.ResponseWriter, r *http.Request) (m message, raw json.Ra
 // heed does what a notification or a response asks for in a session that is
 // held here. The error is an *oauth.Refusal.
 func (s *Server) heed(ctx context.Context, session *session, c call, raw json.RawMessage) error {
-	session.extend(c.caller.Principal.Expiry)
+	session.tenant.extend(c.caller.Principal.Expiry, c.caller.Principal.TokenID)
 	if id, ok := cancelled(c.message); ok {
 		session.cancel(id)
 	}
@@ -257,7 +221,7 @@ func notBegun(w http.ResponseWriter, state beginning, c call) error {
 		return nil
 	case sessionEnding, begun:
 	}
-	return draining()
+	return oauth.Unavailable("This session's stream is ending; open a new one and send the message there.", time.Second, nil)
 }
 
 // answerRecovered is answerInline outside of net/http, whose own recovery does

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/apptest/pipenet"
+	"tecrolabs.dev/oauth-mcp-server/internal/eventstream"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/tool"
 )
@@ -364,6 +365,9 @@ func bubbleWith(t *testing.T, life time.Duration, protocols *http.Protocols, f f
 		f(t, h, client)
 		client.CloseIdleConnections()
 		h.Drain()
+		if err := h.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
 		_ = server.Close()
 		<-done
 	})
@@ -375,7 +379,7 @@ func TestReq084_CommentsEvery15Seconds(t *testing.T) {
 		s := connect(t, client, "http://server", "ana/claude/1")
 		began := time.Now()
 		for i := 1; i <= 3; i++ {
-			if name, _ := s.next(); name != "comment" || time.Since(began) != time.Duration(i)*keepAlive {
+			if name, _ := s.next(); name != "comment" || time.Since(began) != time.Duration(i)*eventstream.KeepAlive {
 				t.Errorf("after %s: %s", time.Since(began), name)
 			}
 		}
@@ -396,7 +400,7 @@ func TestReq084_CommentsOverHTTP2(t *testing.T) {
 		}
 		began := time.Now()
 		for i := 1; i <= 3; i++ {
-			if name, _ := s.next(); name != "comment" || time.Since(began) != time.Duration(i)*keepAlive {
+			if name, _ := s.next(); name != "comment" || time.Since(began) != time.Duration(i)*eventstream.KeepAlive {
 				t.Errorf("after %s: %s", time.Since(began), name)
 			}
 		}
@@ -423,6 +427,7 @@ func TestReq084_StreamEndsWithTheNewestToken(t *testing.T) {
 		if lived := time.Since(began); lived != 90*time.Second {
 			t.Errorf("the stream lived %s, want half a minute and one more", lived)
 		}
+		synctest.Wait()
 		if h.OpenStreams() != 0 {
 			t.Error("the stream is still counted")
 		}
@@ -511,5 +516,36 @@ func TestListenRefusals(t *testing.T) {
 	}
 	if got := post(t, base, `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{}}}`, legacy("2025-11-25")); got.rpc.Error == nil || got.rpc.Error.Code != codeMethodNotFound {
 		t.Errorf("in 2025-11-25: %s", got.body)
+	}
+}
+
+func TestStreamsOfOnePartyAreEnded(t *testing.T) {
+	h := newHarness(t)
+	base := h.serve(t)
+	ana, bruno := connect(t, http.DefaultClient, base, "ana/claude/1"), connect(t, http.DefaultClient, base, "bruno/claude/1")
+	h.EndStreams(func(owner oauth.Binding, _ string) bool { return owner.Subject == "ana" })
+	if name, _ := ana.next(); name != "end" {
+		t.Errorf("Ana's stream goes on with %s", name)
+	}
+	bruno.send("bruno/claude/1", `{"jsonrpc":"2.0","id":1,"method":"ping"}`)
+	if got := bruno.message(); !strings.Contains(got, `"id":1`) {
+		t.Errorf("Bruno's stream: %s", got)
+	}
+}
+
+func TestHeadOpensNoStream(t *testing.T) {
+	h := newHarness(t)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodHead, h.serve(t)+"/mcp/sse", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer ana/claude/1")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.Header.Get("Content-Type") != "text/event-stream" || h.OpenStreams() != 0 {
+		t.Errorf("%v, %d streams", response.Header, h.OpenStreams())
 	}
 }

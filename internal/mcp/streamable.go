@@ -11,6 +11,7 @@ import (
 	"net/http"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/bearer"
+	"tecrolabs.dev/oauth-mcp-server/internal/eventstream"
 	"tecrolabs.dev/oauth-mcp-server/internal/negotiate"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
@@ -94,9 +95,9 @@ func (s *Server) postOne(w http.ResponseWriter, r *http.Request, caller bearer.A
 	result, err := s.dispatch(r.Context(), c)
 	switch {
 	case reply.stream != nil && err != nil:
-		_ = reply.stream.message(s.failureInline(c, err)) // a client that has gone needs none
+		_ = reply.stream.Write(eventstream.Message(s.failureInline(c, err))) // a client that has gone needs none
 	case reply.stream != nil:
-		_ = reply.stream.message(encodeResult(m.id, result))
+		_ = reply.stream.Write(eventstream.Message(encodeResult(m.id, result)))
 	case err != nil:
 		return s.writeFailure(w, c, err)
 	default:
@@ -109,16 +110,16 @@ func (s *Server) postOne(w http.ResponseWriter, r *http.Request, caller bearer.A
 // before it.
 type lateStream struct {
 	w      http.ResponseWriter
-	stream *eventStream
+	stream *eventstream.Writer
 }
 
 // notify writes a notification. A client that has gone is noticed by the
 // request's context.
 func (r *lateStream) notify(message []byte) {
 	if r.stream == nil {
-		r.stream = openEventStream(r.w)
+		r.stream = eventstream.NewWriter(r.w)
 	}
-	_ = r.stream.message(message)
+	_ = r.stream.Write(eventstream.Message(message))
 }
 
 // writeFailure writes a protocol error and passes every refusal on to the

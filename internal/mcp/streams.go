@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"bytes"
+	"context"
 	"sync"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
@@ -16,70 +17,113 @@ const (
 // party is who the per-principal bound counts: a person, whatever the client.
 type party struct{ issuer, subject string }
 
-// streams is the book of what is open on this replica: how many streams in all
-// and per person, the HTTP+SSE sessions by id, and who wants to hear of
-// changes.
+// streams is the book of what is open on this replica: every stream, how many
+// each person has, and the HTTP+SSE sessions by id.
 type streams struct {
-	draining chan struct{} // closed when the server shuts down
+	running sync.WaitGroup // one for each stream
 
 	mu       sync.Mutex
 	ended    bool
-	open     int
+	open     map[*tenant]struct{}
 	byParty  map[party]int
 	sessions map[string]*session
-	changes  map[chan struct{}]struct{} // one slot each: a notice is enough
 }
 
 func newStreams() *streams {
 	return &streams{
-		draining: make(chan struct{}),
+		open:     map[*tenant]struct{}{},
 		byParty:  map[party]int{},
 		sessions: map[string]*session{},
-		changes:  map[chan struct{}]struct{}{},
 	}
 }
 
-// enter counts one stream of p in. The caller must call leave when the stream
-// is over. The error is an *oauth.Refusal.
-func (s *streams) enter(p oauth.Principal) (leave func(), err error) {
+// enter counts one stream of p in. [tenant.leave] counts it out. The error is an
+// *oauth.Refusal.
+func (s *streams) enter(p oauth.Principal) (*tenant, error) {
 	who := party{p.Issuer, p.Subject}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.ended:
 		return nil, draining()
-	case s.open >= maxStreams:
+	case len(s.open) >= maxStreams:
 		return nil, tooManyStreams("This server has as many open streams as it can hold; try again soon.")
 	case s.byParty[who] >= maxStreamsPerPrincipal:
 		return nil, tooManyStreams("You have 32 open streams on this server; close one and try again.")
 	}
-	s.open++
+	t := newTenant(s, p)
+	s.open[t] = struct{}{}
 	s.byParty[who]++
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.open--
-		if s.byParty[who]--; s.byParty[who] == 0 {
-			delete(s.byParty, who)
-		}
-	}, nil
+	s.running.Add(1)
+	return t, nil
+}
+
+// leave counts a stream out.
+func (s *streams) leave(t *tenant) {
+	who := party{t.owner.Issuer, t.owner.Subject}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, t)
+	if s.byParty[who]--; s.byParty[who] == 0 {
+		delete(s.byParty, who)
+	}
+	s.running.Done()
 }
 
 // count returns how many streams are open.
 func (s *streams) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.open
+	return len(s.open)
+}
+
+// tenants returns what is open now.
+func (s *streams) tenants() []*tenant {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	tenants := make([]*tenant, 0, len(s.open))
+	for t := range s.open {
+		tenants = append(tenants, t)
+	}
+	return tenants
 }
 
 // drain tells every stream to end and takes no new one.
 func (s *streams) drain() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.ended {
-		s.ended = true
-		close(s.draining)
+	s.ended = true
+	s.mu.Unlock()
+	s.end(endShutdown, func(oauth.Binding, string) bool { return true })
+}
+
+// end ends every stream that match wants ended, by whose it is and the id of the
+// newest token used on it.
+func (s *streams) end(why string, match func(owner oauth.Binding, tokenID string) bool) {
+	for _, t := range s.tenants() {
+		if t.matches(match) {
+			t.end(why)
+		}
 	}
+}
+
+// wait waits until no stream is open. When ctx ends before, it cuts the
+// connections and returns the reason; the calls of the streams may then still be
+// on their way out.
+func (s *streams) wait(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() { // ends with the last stream
+		s.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	for _, t := range s.tenants() {
+		t.cut()
+	}
+	return context.Cause(ctx)
 }
 
 // add makes a session findable; remove ends that.
@@ -116,28 +160,12 @@ func (s *streams) held(id string, owner []byte) *session {
 	return nil
 }
 
-// watch returns a channel that holds a notice after each change of the list of
-// tools. The caller must call stop.
-func (s *streams) watch() (notices <-chan struct{}, stop func()) {
-	slot := make(chan struct{}, 1)
+// announce leaves a message with every HTTP+SSE stream that has not written an
+// earlier one of its kind.
+func (s *streams) announce(kind string, message []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.changes[slot] = struct{}{}
-	return slot, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.changes, slot)
-	}
-}
-
-// changed leaves a notice with every watcher that has none yet.
-func (s *streams) changed() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for slot := range s.changes {
-		select {
-		case slot <- struct{}{}:
-		default:
-		}
+	for _, session := range s.sessions {
+		session.announce(kind, message)
 	}
 }

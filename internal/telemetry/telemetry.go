@@ -74,14 +74,50 @@ func (h contextHandler) WithGroup(name string) slog.Handler {
 // Line gathers what the one access line of a request says, while the request
 // is handled.
 type Line struct {
-	mu    sync.Mutex
-	attrs []slog.Attr
+	write func(attrs []slog.Attr)
+
+	mu       sync.Mutex
+	attrs    []slog.Attr
+	detached bool
 }
 
-// NewLine returns a context that carries a fresh Line.
-func NewLine(ctx context.Context) (context.Context, *Line) {
-	line := &Line{}
+// NewLine returns a context that carries a fresh Line. write is called once,
+// with everything that was gathered.
+func NewLine(ctx context.Context, write func(attrs []slog.Attr)) (context.Context, *Line) {
+	line := &Line{write: write}
 	return context.WithValue(ctx, lineKey, line), line
+}
+
+// End writes the line, unless somebody has detached it: the handler has
+// returned.
+func (l *Line) End(attrs ...slog.Attr) {
+	l.mu.Lock()
+	detached := l.detached
+	l.mu.Unlock()
+	if !detached {
+		l.write(append(l.Attrs(), attrs...))
+	}
+}
+
+// Detach makes the caller the one who ends the access line of the request that
+// ctx belongs to, because its answer goes on after the handler has returned. It
+// must be called before that, and what it returns once.
+func Detach(ctx context.Context) (end func(attrs ...slog.Attr)) {
+	line, ok := ctx.Value(lineKey).(*Line)
+	if !ok {
+		return func(...slog.Attr) {}
+	}
+	line.mu.Lock()
+	defer line.mu.Unlock()
+	line.detached = true
+	return func(attrs ...slog.Attr) { line.write(append(line.Attrs(), attrs...)) }
+}
+
+// Carry returns a context that has what log records under ctx carry and nothing
+// else of it: for work that outlives a request and must not hold on to it.
+func Carry(ctx context.Context) context.Context {
+	attrs, _ := ctx.Value(attrsKey).([]slog.Attr)
+	return context.WithValue(context.Background(), attrsKey, attrs)
 }
 
 // Annotate adds attributes to the access line of the request that ctx belongs

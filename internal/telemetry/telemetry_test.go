@@ -43,7 +43,7 @@ func TestLoggerRefusesUnknownWords(t *testing.T) {
 }
 
 func TestLineKeepsTheLatest(t *testing.T) {
-	ctx, line := NewLine(t.Context())
+	ctx, line := NewLine(t.Context(), nil)
 	Annotate(ctx, slog.String("a", "1"), slog.String("b", "2"))
 	Annotate(ctx, slog.String("a", "3"))
 	Annotate(context.Background(), slog.String("c", "outside a request"))
@@ -80,5 +80,45 @@ func TestReq098_AuditRecord(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, records); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// An answer that goes on after its handler writes its own line, once.
+func TestDetachedLine(t *testing.T) {
+	var lines [][]slog.Attr
+	write := func(attrs []slog.Attr) { lines = append(lines, attrs) }
+	ctx, line := NewLine(t.Context(), write)
+	Annotate(ctx, slog.String("a", "1"))
+	end := Detach(ctx)
+	line.End(slog.Int("status", 500))
+	if len(lines) != 0 {
+		t.Fatalf("the handler's return wrote %v", lines)
+	}
+	Annotate(ctx, slog.String("a", "2"))
+	end(slog.Int("status", 200))
+	if len(lines) != 1 || len(lines[0]) != 2 || lines[0][0].Value.String() != "2" || lines[0][1].Value.Int64() != 200 {
+		t.Errorf("lines: %v", lines)
+	}
+	_, line = NewLine(t.Context(), write)
+	line.End()
+	if len(lines) != 2 {
+		t.Error("a line that nobody detached was not written")
+	}
+	Detach(context.Background())() // outside a request it does nothing
+}
+
+func TestCarryKeepsOnlyWhatLogsCarry(t *testing.T) {
+	type key struct{}
+	ctx, cancel := context.WithCancel(context.WithValue(With(t.Context(), slog.String("request_id", "r1")), key{}, "big"))
+	cancel()
+	carried := Carry(ctx)
+	var b bytes.Buffer
+	logger, err := NewLogger(&b, "info", "json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	logger.InfoContext(carried, "hello")
+	if carried.Err() != nil || carried.Value(key{}) != nil || !bytes.Contains(b.Bytes(), []byte(`"request_id":"r1"`)) {
+		t.Errorf("err %v, value %v, record %s", carried.Err(), carried.Value(key{}), b.Bytes())
 	}
 }

@@ -249,7 +249,7 @@ func TestEveryCallLeavesOneAuditRecord(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
-			ctx, line := telemetry.NewLine(t.Context())
+			ctx, line := telemetry.NewLine(t.Context(), nil)
 			who := caller()
 			toolName := "otus_teams"
 			if tc.tool != "" {
