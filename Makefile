@@ -48,6 +48,11 @@ race: ## Run all tests with the race detector, in random order
 e2e: e2e/node_modules/.package-lock.json ## Run the end-to-end tests, with clients of other people
 	go test -race -shuffle=on -count=1 -timeout=10m -v ./e2e/...
 
+.PHONY: bench
+bench: ## Measure: benchmarks, and 10,000 idle streams beside 50 that work
+	go test -run='^$$' -bench=. -benchmem ./internal/...
+	go run ./bench/streams
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME
 	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' cmd internal | sort | while IFS=: read -r file function; do \

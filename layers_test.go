@@ -43,11 +43,12 @@ var layers = map[string]int{
 	"internal/app": 4,
 
 	"cmd/oauth-mcp-server": 5,
+	"bench/streams":        5,
 }
 
 // onlyFor names packages that only some others may import.
 var onlyFor = map[string][]string{
-	"internal/devstack": {"cmd/oauth-mcp-server", "internal/app", "internal/apptest"},
+	"internal/devstack": {"cmd/oauth-mcp-server", "bench/streams", "internal/app", "internal/apptest"},
 	// tests only
 	"internal/apptest":           nil,
 	"internal/apptest/pipenet":   nil,

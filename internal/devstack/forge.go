@@ -23,6 +23,7 @@ const (
 // protected server.
 type Mint struct {
 	User     string        // "ana", "bruno", "carla"; "" means ana
+	Subject  string        // "" means the person's own; another one makes another person of the same kind
 	Scope    string        // space-separated; "" means openid profile email
 	Resource []string      // with Audience, the "aud"; none means the server
 	Audience []string      // Auth0's name for the same thing
@@ -54,6 +55,9 @@ func (s *Stack) Mint(m Mint) (TokenResponse, error) {
 	}
 	if m.Lifetime == 0 {
 		m.Lifetime = owner.lifetime(s.broker.storage.lifetime)
+	}
+	if m.Subject != "" {
+		owner.subject = m.Subject
 	}
 	d := s.draft(owner, m)
 	if m.Defect != "" {

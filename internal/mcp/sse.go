@@ -57,9 +57,9 @@ func (s *Server) OpenStream(w http.ResponseWriter, r *http.Request) error {
 	tenant.stay(func(why string) {
 		finishCalls(stream, session, why)
 		s.streams.remove(session) // before the client sees the end
+		session.stop(true)
 		stream.Close()
 		<-stream.Done()
-		session.stop(true)
 		<-session.idle // every call of the session has returned
 		if s.bus != nil {
 			s.bus.Release(after, session.id)
@@ -83,9 +83,9 @@ func (s *session) announce(kind string, message []byte) {
 }
 
 // finishCalls takes no more calls and waits for those in flight, unless nobody
-// will read their answers.
+// will read their answers, or may.
 func finishCalls(stream *eventstream.Stream, session *session, why string) {
-	if why == endGone {
+	if why == endGone || why == endRevoked {
 		return
 	}
 	session.stop(false)
