@@ -158,12 +158,13 @@ type listCapability struct {
 // capabilities declares exactly what there is: change notices need a stream,
 // which stateless 2025 revisions do not have.
 func (s *Server) capabilities(c call) capabilities {
-	declared := capabilities{Tools: &listCapability{ListChanged: c.sse || c.revision.modern()}}
+	tells := c.sse || c.revision.modern()
+	declared := capabilities{Tools: &listCapability{ListChanged: tells}}
 	if s.resources != nil {
-		declared.Resources = &listCapability{ListChanged: c.revision.modern(), Subscribe: c.revision.modern()}
+		declared.Resources = &listCapability{ListChanged: tells, Subscribe: c.revision.modern()}
 	}
 	if s.prompts != nil {
-		declared.Prompts = &listCapability{ListChanged: c.revision.modern()}
+		declared.Prompts = &listCapability{ListChanged: tells}
 	}
 	if s.completer != nil {
 		declared.Completions = &struct{}{}

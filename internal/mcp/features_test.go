@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -336,6 +337,31 @@ func TestSubscriptionsOfEveryKind(t *testing.T) {
 	}
 	if _, failure := h.subscription(wanted); failure == nil {
 		t.Error("a subscription to 101 resources is taken")
+	}
+}
+
+// An HTTP+SSE stream hears of every list that there is.
+func TestStreamsHearOfEveryList(t *testing.T) {
+	h, url := featured(t, 0)
+	base := strings.TrimSuffix(url, "/mcp")
+	s := connect(t, http.DefaultClient, base, "ana/claude/1")
+	s.send("ana/claude/1", initializeWith(`{}`))
+	if got := s.message(); !strings.Contains(got, `"tools":{"listChanged":true},"resources":{"listChanged":true},"prompts":{"listChanged":true}`) {
+		t.Errorf("capabilities: %s", got)
+	}
+	for kind, change := range map[string]func(){"tools": h.ToolsChanged, "prompts": h.PromptsChanged, "resources": h.ResourcesChanged} {
+		change()
+		if got := s.message(); got != `{"jsonrpc":"2.0","method":"notifications/`+kind+`/list_changed"}` {
+			t.Errorf("%s: %s", kind, got)
+		}
+	}
+	bare := newHarness(t)
+	s = connect(t, http.DefaultClient, bare.serve(t), "ana/claude/1")
+	bare.PromptsChanged()
+	bare.ResourcesChanged()
+	bare.ToolsChanged()
+	if got := s.message(); !strings.Contains(got, "tools/list_changed") {
+		t.Errorf("a server without prompts tells of %s", got)
 	}
 }
 

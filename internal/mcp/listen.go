@@ -15,9 +15,6 @@ import (
 // basic/patterns/subscriptions).
 const methodListen = "subscriptions/listen"
 
-// methodToolsChanged tells that tools/list would answer differently now.
-const methodToolsChanged = "notifications/tools/list_changed"
-
 // listen answers subscriptions/listen: an acknowledgement, a notice for every
 // change of the kinds that were asked for and exist here, and the result when
 // the server ends the stream (at the token's expiry, at the maximum age, on
@@ -141,7 +138,7 @@ func acknowledgement(id json.RawMessage, wants map[notice]bool) []byte {
 
 // changeMethods is how each kind of change is called on the wire.
 var changeMethods = map[string]string{
-	"tools":     methodToolsChanged,
+	"tools":     "notifications/tools/list_changed",
 	"prompts":   "notifications/prompts/list_changed",
 	"resources": "notifications/resources/list_changed",
 	"resource":  "notifications/resources/updated",
@@ -154,9 +151,4 @@ func (n notice) message(id json.RawMessage) []byte {
 		params["uri"] = n.uri
 	}
 	return encode(notification{"2.0", changeMethods[n.kind], params})
-}
-
-// toolsChangedNotice tells an HTTP+SSE stream, which has no subscriptions.
-func toolsChangedNotice() []byte {
-	return encode(notification{Version: "2.0", Method: methodToolsChanged})
 }

@@ -102,18 +102,28 @@ func New(cfg Config) (*Server, error) {
 	}, nil
 }
 
-// ToolsChanged tells every open stream that asked for it that the list of
-// tools is another one now.
-func (s *Server) ToolsChanged() {
-	s.streams.announce("tools", toolsChangedNotice())
-	s.notices.tell(notice{kind: "tools"})
+// ToolsChanged tells every open stream that wants to hear of it that the list of
+// tools is another one now: HTTP+SSE sessions, and subscriptions that asked.
+func (s *Server) ToolsChanged() { s.changed(notice{kind: "tools"}) }
+
+// PromptsChanged tells the same of the list of prompts, if there are any.
+func (s *Server) PromptsChanged() {
+	if s.prompts != nil {
+		s.changed(notice{kind: "prompts"})
+	}
 }
 
-// PromptsChanged tells the same of the list of prompts, to subscriptions.
-func (s *Server) PromptsChanged() { s.notices.tell(notice{kind: "prompts"}) }
+// ResourcesChanged tells the same of the list of resources, if there are any.
+func (s *Server) ResourcesChanged() {
+	if s.resources != nil {
+		s.changed(notice{kind: "resources"})
+	}
+}
 
-// ResourcesChanged tells the same of the list of resources, to subscriptions.
-func (s *Server) ResourcesChanged() { s.notices.tell(notice{kind: "resources"}) }
+func (s *Server) changed(about notice) {
+	s.streams.announce(about.kind, encode(notification{Version: "2.0", Method: changeMethods[about.kind]}))
+	s.notices.tell(about)
+}
 
 // ResourceUpdated tells subscriptions of that resource that it holds something
 // else now.
