@@ -41,10 +41,11 @@ func (c *serveCommand) Run(ctx context.Context, p process) error {
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
 	return app.Serve(ctx, app.ServeOptions{
-		Config:  loaded.Config,
-		Version: readBuild().Version,
-		Stderr:  p.stderr,
-		Reload:  reload,
+		Config:    loaded.Config,
+		Version:   readBuild().Version,
+		Stderr:    p.stderr,
+		LookupEnv: p.lookupEnv,
+		Reload:    reload,
 	})
 }
 

@@ -22,6 +22,7 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/egress"
 	"tecrolabs.dev/oauth-mcp-server/internal/mcp"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
 )
 
 // Name is how the server introduces itself.
@@ -37,6 +38,9 @@ type Options struct {
 	// Features replaces the catalogue and adds what it cannot hold yet; the zero
 	// value serves the catalogue.
 	Features Features
+	// Telemetry measures the server; nil measures nothing. Whoever made it shuts
+	// it down, after [App.Run].
+	Telemetry *telemetry.Provider
 }
 
 // Features is what a server offers besides, or instead of, the tools of the
@@ -55,6 +59,8 @@ type App struct {
 	logger    *slog.Logger
 	version   string
 	listener  net.Listener
+	metrics   net.Listener // nil: no scrapes
+	telemetry *telemetry.Provider
 	tls       *tls.Config
 	handler   http.Handler
 	verifier  *bearer.Verifier
@@ -73,7 +79,7 @@ func New(ctx context.Context, opts Options) (*App, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	a := &App{cfg: cfg, logger: opts.Logger, version: opts.Version}
+	a := &App{cfg: cfg, logger: opts.Logger, version: opts.Version, telemetry: opts.Telemetry}
 	policy := egress.Policy{AllowLoopback: !cfg.Production(), Allow: cfg.EgressAllow}
 	a.idpClient = egress.NewTransport(policy, nil)
 	fetcher := discovery.NewFetcher(a.idpClient)
@@ -84,7 +90,7 @@ func New(ctx context.Context, opts Options) (*App, error) {
 	if a.verifier, err = newVerifier(cfg, a.servers, fetcher, opts.Logger); err != nil {
 		return nil, err
 	}
-	if a.tools, err = newLiveTools(cfg, policy, opts.Logger); err != nil {
+	if a.tools, err = newLiveTools(cfg, policy, opts.Logger, opts.Telemetry); err != nil {
 		return nil, err
 	}
 	features := opts.Features
@@ -112,6 +118,8 @@ func New(ctx context.Context, opts Options) (*App, error) {
 		Logger:       opts.Logger,
 		MessagePath:  edge.PathSSE,
 		MaxStreamAge: cfg.SSEMaxAge,
+		Meter:        a.telemetry.Meter(),
+		Tracer:       a.telemetry.Tracer(),
 	}); err != nil {
 		return nil, err
 	}
@@ -121,12 +129,30 @@ func New(ctx context.Context, opts Options) (*App, error) {
 	if a.tls, err = loadTLS(cfg); err != nil {
 		return nil, err
 	}
-	if a.listener = opts.Listener; a.listener == nil {
-		if a.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.ListenAddr); err != nil {
-			return nil, fmt.Errorf("LISTEN_ADDR: %w", err)
-		}
+	if err := a.listen(ctx, opts.Listener); err != nil {
+		return nil, err
 	}
 	return a, nil
+}
+
+// listen opens the listeners that nobody has opened yet.
+func (a *App) listen(ctx context.Context, given net.Listener) error {
+	var err error
+	if a.telemetry.Handler() != nil && a.cfg.MetricsAddr != "" {
+		if a.metrics, err = new(net.ListenConfig).Listen(ctx, "tcp", a.cfg.MetricsAddr); err != nil {
+			return fmt.Errorf("METRICS_ADDR: %w", err)
+		}
+	}
+	if a.listener = given; a.listener != nil {
+		return nil
+	}
+	if a.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", a.cfg.ListenAddr); err != nil {
+		err = fmt.Errorf("LISTEN_ADDR: %w", err)
+		if a.metrics != nil {
+			err = errors.Join(err, a.metrics.Close())
+		}
+	}
+	return err
 }
 
 // newVerifier reads from the configuration whose tokens are accepted: of
@@ -201,6 +227,8 @@ func (a *App) newEdge() (http.Handler, error) {
 		RequireTLS:        cfg.Production(),
 		TrustedProxies:    cfg.TrustedProxies,
 		Logger:            a.logger,
+		Meter:             a.telemetry.Meter(),
+		Tracer:            a.telemetry.Tracer(),
 	})
 }
 
@@ -283,6 +311,9 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	if a.cluster != nil {
 		group.Go(func() error { return a.cluster.Run(background, a.mcp.HandlePeer) })
+	}
+	if a.metrics != nil {
+		group.Go(func() error { a.serveMetrics(background); return nil })
 	}
 	group.Go(func() error {
 		defer stop()

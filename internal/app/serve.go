@@ -2,9 +2,11 @@ package app
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
+	"time"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/config"
 	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
@@ -15,6 +17,9 @@ type ServeOptions struct {
 	Config  config.Config
 	Version string
 	Stderr  io.Writer
+	// LookupEnv reads the OTEL_* variables, which OpenTelemetry's SDK reads from
+	// the process itself; nil exports nothing.
+	LookupEnv func(name string) (string, bool)
 	// Reload asks for the catalogue to be read again (SIGHUP); may be nil.
 	Reload <-chan os.Signal
 }
@@ -25,9 +30,16 @@ func Serve(ctx context.Context, opts ServeOptions) error {
 	if err != nil {
 		return err
 	}
-	a, err := New(ctx, Options{Config: opts.Config, Logger: logger, Version: opts.Version})
+	telemetry.ReportTo(ctx, logger)
+	measure, err := telemetry.NewProvider(ctx, telemetry.ProviderConfig{
+		Service: Name, Version: opts.Version, LookupEnv: opts.LookupEnv, Scrape: opts.Config.MetricsAddr != "", Logger: logger,
+	})
 	if err != nil {
 		return err
+	}
+	a, err := New(ctx, Options{Config: opts.Config, Logger: logger, Version: opts.Version, Telemetry: measure})
+	if err != nil {
+		return errors.Join(err, flush(ctx, measure))
 	}
 	a.logStart(ctx)
 	reloads, stop := context.WithCancel(ctx)
@@ -39,8 +51,21 @@ func Serve(ctx context.Context, opts ServeOptions) error {
 	err = a.Run(ctx)
 	stop()
 	<-done
+	if err := flush(ctx, measure); err != nil { // no reason to call the shutdown unclean
+		logger.LogAttrs(context.WithoutCancel(ctx), slog.LevelWarn, "telemetry not flushed", slog.String("error", err.Error()))
+	}
 	logger.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "stopped")
 	return err
+}
+
+// flushTimeout bounds the last export: a collector that is away must not hold
+// up a shutdown.
+const flushTimeout = 3 * time.Second
+
+func flush(ctx context.Context, measure *telemetry.Provider) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+	defer cancel()
+	return measure.Shutdown(ctx)
 }
 
 func (a *App) reloadOn(ctx context.Context, signals <-chan os.Signal) {

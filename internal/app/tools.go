@@ -12,6 +12,7 @@ import (
 
 	"tecrolabs.dev/oauth-mcp-server/internal/config"
 	"tecrolabs.dev/oauth-mcp-server/internal/egress"
+	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
 	"tecrolabs.dev/oauth-mcp-server/internal/tool"
 	"tecrolabs.dev/oauth-mcp-server/internal/upstream"
 )
@@ -30,10 +31,11 @@ type liveTools struct {
 	runner atomic.Pointer[tool.Runner]
 	// transport reaches every upstream of every catalogue.
 	transport *http.Transport
+	telemetry *telemetry.Provider
 }
 
-func newLiveTools(cfg config.Config, policy egress.Policy, logger *slog.Logger) (*liveTools, error) {
-	t := &liveTools{cfg: cfg, logger: logger, transport: egress.NewTransport(policy, nil)}
+func newLiveTools(cfg config.Config, policy egress.Policy, logger *slog.Logger, measure *telemetry.Provider) (*liveTools, error) {
+	t := &liveTools{cfg: cfg, logger: logger, transport: egress.NewTransport(policy, nil), telemetry: measure}
 	return t, t.load()
 }
 
@@ -60,6 +62,9 @@ func (t *liveTools) load() error {
 			Timeout:     u.Timeout,
 			MaxResponse: u.MaxResponse,
 			Transport:   t.transport,
+			Meter:       t.telemetry.Meter(),
+			Tracer:      t.telemetry.Tracer(),
+			Propagator:  t.telemetry.Propagator(),
 		})
 		if err != nil {
 			return fmt.Errorf("%s: %w", source, err)

@@ -42,6 +42,7 @@ type System struct {
 	mu         sync.Mutex
 	secrets    []string
 	httpClient *http.Client
+	measured   *measured
 }
 
 // Start runs a system and waits until it is ready. Ana is signed in at the
@@ -74,14 +75,17 @@ func Start(tb testing.TB, opts ...Option) *System {
 	for _, change := range o.configure {
 		change(&cfg)
 	}
-	server, err := app.New(tb.Context(), app.Options{Config: cfg, Logger: logger, Version: Version, Listener: listener, Features: o.features})
+	measured := measure(tb, cfg)
+	server, err := app.New(tb.Context(), app.Options{
+		Config: cfg, Logger: logger, Version: Version, Listener: listener, Features: o.features, Telemetry: measured.provider,
+	})
 	if err != nil {
 		tb.Fatalf("server: %v", err)
 	}
 	s := &System{
 		URL: serverURL, App: server, Stack: stack, Logs: logs, Config: cfg,
 		t: tb, label: label, appDone: make(chan error, 1), stackDone: make(chan error, 1),
-		httpClient: newClient(),
+		httpClient: newClient(), measured: measured,
 	}
 	var appCtx context.Context
 	background := context.WithoutCancel(tb.Context()) // the cleanup ends it, after the test's own

@@ -118,6 +118,13 @@ func listenHost(address string) (host string, ok bool) {
 	return host, true
 }
 
+// isEveryAddress reports whether a listener at host takes connections on every
+// address of the machine.
+func isEveryAddress(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return host == "" || err == nil && address.IsUnspecified()
+}
+
 // validPort accepts no port too.
 func validPort(port string) bool {
 	if port == "" {

@@ -54,6 +54,7 @@ type Config struct {
 
 	LogLevel        string        `env:"LOG_LEVEL" group:"Operation" placeholder:"LEVEL" default:"info" values:"debug info warn error" help:"Least level that is logged: debug, info, warn or error."`
 	LogFormat       string        `env:"LOG_FORMAT" group:"Operation" placeholder:"FORMAT" default:"json" values:"json text" help:"Form of the log lines on stderr: json or text."`
+	MetricsAddr     string        `env:"METRICS_ADDR" group:"Operation" placeholder:"HOST:PORT" derived:"off" help:"Address of a plain HTTP listener of its own that serves GET /metrics to Prometheus, such as 127.0.0.1:9464. Loopback or private addresses only."`
 	SSEMaxAge       time.Duration `env:"SSE_MAX_AGE" group:"Operation" placeholder:"DURATION" default:"1h" help:"Longest life of one SSE stream, from 1s to 24h. Clients connect again."`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" group:"Operation" placeholder:"DURATION" default:"20s" help:"How long requests may go on after SIGTERM, from 1s to 10m."`
 	ClusterURL      secret.Value  `env:"CLUSTER_URL" group:"Operation" placeholder:"URL" derived:"one replica, in memory" help:"Valkey or Redis server through which replicas reach each other's HTTP+SSE streams: redis:// or rediss://. Needs SESSION_KEY. Production takes redis:// only for loopback and for an address within EGRESS_ALLOW."`

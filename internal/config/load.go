@@ -214,16 +214,9 @@ const maxNamedFileBytes = 4 << 20
 // advise warns about settings that start and may not be meant.
 func (l *loader) advise() {
 	l.loaded.Warnings = append(l.loaded.Warnings, l.loaded.Config.advice()...)
-	for _, name := range unbuilt {
-		if value, _ := l.find(name); value != "" {
-			l.warn(name, "is set, and this build exports no telemetry")
+	for _, name := range l.file.names {
+		if value, _ := l.source.LookupEnv(name); strings.HasPrefix(name, "OTEL_") && value == "" {
+			l.warn(name, "does nothing in .env: OpenTelemetry reads the environment of the process only")
 		}
 	}
-}
-
-// unbuilt are the standard OpenTelemetry names that somebody who expects
-// telemetry sets first.
-var unbuilt = []string{
-	"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
-	"OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_SERVICE_NAME",
 }

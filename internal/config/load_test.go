@@ -274,7 +274,8 @@ func TestReq089_Warnings(t *testing.T) {
 		{"scope nobody asks for", Source{LookupEnv: env(map[string]string{"REQUIRED_SCOPES": "openid teams:read"})}, []string{`asks for "teams:read"`}},
 		{"audience without client", Source{LookupEnv: env(map[string]string{"OAUTH_AUDIENCE": "x"})}, []string{"does nothing without"}},
 		{"plain http API in development", Source{LookupEnv: env(map[string]string{"OTUS_URL": "http://otus:3000"})}, []string{"unencrypted"}},
-		{"telemetry", Source{LookupEnv: env(map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x"})}, []string{"exports no telemetry"}},
+		{"telemetry in .env", Source{DotEnv: write(t, ".env", "OTEL_EXPORTER_OTLP_ENDPOINT=http://x\nOTEL_SERVICE_NAME=y"), LookupEnv: env(map[string]string{"OTEL_SERVICE_NAME": "x"})}, []string{"environment of the process only"}},
+		{"metrics on every address", Source{LookupEnv: env(map[string]string{"METRICS_ADDR": ":9464"})}, []string{"inside your network"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			loaded, err := Load(test.source)

@@ -27,6 +27,7 @@ func (c Config) Validate() error {
 	v := validator{config: c}
 	v.serverURL()
 	v.listen()
+	v.metrics()
 	v.transport()
 	v.published()
 	v.tokens()
@@ -47,6 +48,9 @@ func (c Config) advice() []Warning {
 	}
 	if production && !c.SessionKey.IsSet() {
 		warn("SESSION_KEY", "is generated at each start: a sign-in, a cursor or a round under way does not survive a restart, nor reach another replica")
+	}
+	if host, ok := listenHost(c.MetricsAddr); ok && isEveryAddress(host) {
+		warn("METRICS_ADDR", "accepts connections on every address of this machine; keep its port inside your network")
 	}
 	if c.OAuthClientID == "" && c.OAuthAudience != "" {
 		warn("OAUTH_AUDIENCE", "does nothing without OAUTH_CLIENT_ID")
@@ -106,6 +110,27 @@ func (v *validator) serverURL() {
 func (v *validator) listen() {
 	if _, ok := listenHost(v.config.ListenAddr); !ok {
 		v.problem("LISTEN_ADDR", quoted(v.config.ListenAddr), "use HOST:PORT with an IP address or localhost and a port up to 65535, such as 127.0.0.1:8000")
+	}
+}
+
+// metrics keeps the metrics off public addresses: who calls what, and how
+// often, is nobody else's business.
+func (v *validator) metrics() {
+	const name = "METRICS_ADDR"
+	address := v.config.MetricsAddr
+	if address == "" {
+		return
+	}
+	host, ok := listenHost(address)
+	if !ok {
+		v.problem(name, quoted(address), "use HOST:PORT with an IP address or localhost and a port up to 65535, such as 127.0.0.1:9464")
+		return
+	}
+	if parsed, err := netip.ParseAddr(host); err == nil && !parsed.IsLoopback() && !parsed.IsPrivate() && !parsed.IsUnspecified() {
+		v.problem(name, quoted(address)+", a public address", "use a loopback or private address: metrics are for the operator only")
+	}
+	if address == v.config.ListenAddr {
+		v.problem(name, quoted(address)+", which is LISTEN_ADDR too", "use another port: metrics never stand beside the public routes")
 	}
 }
 

@@ -10,6 +10,9 @@ import (
 	"slices"
 	"strings"
 
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
@@ -35,13 +38,16 @@ type Config struct {
 	// TrustedProxies lists the peers whose X-Forwarded-* headers count.
 	TrustedProxies []netip.Prefix
 	Logger         *slog.Logger
+	Meter          metric.Meter // nil: nothing is measured
+	Tracer         trace.Tracer // nil: nothing is traced
 }
 
 // Edge is the boundary as one http.Handler. Use [New].
 type Edge struct {
-	cfg     Config
-	table   map[string]map[string]Route // path, method
-	handler http.Handler
+	cfg      Config
+	table    map[string]map[string]Route // path, method
+	observer *observer
+	handler  http.Handler
 }
 
 // New checks the routes and builds the chain a request goes through.
@@ -66,6 +72,10 @@ func New(cfg Config) (*Edge, error) {
 			return nil, fmt.Errorf("edge: route %s %s is there twice", route.Method, route.Path)
 		}
 		methods[route.Method] = route
+	}
+	var err error
+	if e.observer, err = newObserver(cfg.Meter, cfg.Tracer); err != nil {
+		return nil, fmt.Errorf("edge: %w", err)
 	}
 	// In request order, outermost first.
 	e.handler = e.withRequestID(e.withForwarding(e.withAccessLine(e.withRecovery(http.HandlerFunc(e.route)))))

@@ -53,6 +53,7 @@ func (e *Edge) audit(ctx context.Context, p oauth.Principal, err error) {
 		record.Issuer, record.SubjectHash = p.Issuer, p.SubjectHash()
 		record.ClientID, record.TokenHash = clip(p.ClientID), p.TokenIDHash()
 	}
+	e.observer.decided(ctx, record.Decision, record.Reason)
 	record.Write(ctx, e.cfg.Logger)
 }
 

@@ -65,14 +65,17 @@ func (e *Edge) withAccessLine(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		path := "unmatched"
-		ctx := context.WithValue(r.Context(), routeKey{}, &path)
+		ctx, observed := e.observer.begin(r.Context(), r)
+		ctx = context.WithValue(ctx, routeKey{}, &path)
 		records := telemetry.Carry(ctx)
 		method, address := loggedMethod(r.Method), client(r).String()
 		ctx, line := telemetry.NewLine(ctx, func(attrs []slog.Attr) {
+			took := time.Since(began)
+			observed(path, took, attrs)
 			e.cfg.Logger.LogAttrs(records, slog.LevelInfo, "request", append([]slog.Attr{
 				slog.String("method", method),
 				slog.String("route", path),
-				slog.Duration("duration", time.Since(began)),
+				slog.Duration("duration", took),
 				slog.String("client_address", address),
 			}, attrs...)...)
 		})

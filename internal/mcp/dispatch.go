@@ -50,9 +50,16 @@ type call struct {
 	ask func(ctx context.Context, questions map[string]InputRequest) (map[string]json.RawMessage, error)
 }
 
-// dispatch answers one request. The error is a *protocolError (an answer within
-// the protocol) or an *oauth.Refusal (an answer of HTTP).
+// dispatch answers one request and measures it. The error is a *protocolError
+// (an answer within the protocol) or an *oauth.Refusal (an answer of HTTP).
 func (s *Server) dispatch(ctx context.Context, c call) (any, error) {
+	ctx, request := s.observer.begin(ctx, c)
+	result, err := s.answer(ctx, c)
+	s.observer.end(ctx, request, result, err)
+	return result, err
+}
+
+func (s *Server) answer(ctx context.Context, c call) (any, error) {
 	telemetry.Annotate(ctx, slog.String("mcp_revision", string(c.revision)))
 	method, ok := methods[c.message.method]
 	if !ok || method.modern != nil && *method.modern != c.revision.modern() || method.has != nil && !method.has(s) {

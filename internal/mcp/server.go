@@ -4,9 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
+
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/seal"
@@ -34,6 +38,9 @@ type Config struct {
 	SealKey secret.Value
 	// Bus reaches the sessions of other replicas; nil means there is one replica.
 	Bus Bus
+	// Meter and Tracer measure requests and streams; nil: nothing is measured.
+	Meter  metric.Meter
+	Tracer trace.Tracer
 }
 
 // DefaultStreamAge is how long a stream may stay open.
@@ -59,6 +66,7 @@ type Server struct {
 	streams      *streams
 	bus          Bus
 	away         *awayCalls
+	observer     *observer
 }
 
 // New returns a Server. It fails when a required part is missing.
@@ -82,7 +90,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{
+	s := &Server{
 		tools:        cfg.Tools,
 		resources:    cfg.Resources,
 		prompts:      cfg.Prompts,
@@ -99,7 +107,11 @@ func New(cfg Config) (*Server, error) {
 		streams:      newStreams(),
 		bus:          cfg.Bus,
 		away:         newAwayCalls(),
-	}, nil
+	}
+	if err := s.observe(cfg.Meter, cfg.Tracer); err != nil {
+		return nil, fmt.Errorf("mcp: %w", err)
+	}
+	return s, nil
 }
 
 // ToolsChanged tells every open stream that wants to hear of it that the list of

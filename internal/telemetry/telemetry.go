@@ -1,9 +1,10 @@
 // Package telemetry is how the server tells its operator what it does: the
-// structured logger, the one access line a request leaves, and audit records.
+// structured logger, the one access line a request leaves, audit records, and
+// the meter and tracer that a [Provider] hands out.
 //
-// Loggers are injected; nothing here is global. No record may hold a token, a
-// code, a header, a query string or a body: handlers log the route pattern and
-// words from closed lists.
+// Loggers, meters and tracers are injected; nothing here is global. No record,
+// span or metric may hold a token, a code, a header, a query string or a body:
+// handlers log the route pattern and words from closed lists.
 package telemetry
 
 import (
@@ -14,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // NewLogger returns a logger that writes to w. level is debug, info, warn or
@@ -53,8 +56,12 @@ func With(ctx context.Context, attrs ...slog.Attr) context.Context {
 
 type contextHandler struct{ slog.Handler }
 
-// Handle adds the context's attributes to the record.
+// Handle adds the context's attributes to the record, and the id of the trace
+// it belongs to.
 func (h contextHandler) Handle(ctx context.Context, record slog.Record) error {
+	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
+		record.AddAttrs(slog.String("trace_id", span.TraceID().String()))
+	}
 	if attrs, ok := ctx.Value(attrsKey).([]slog.Attr); ok {
 		record.AddAttrs(attrs...)
 	}
@@ -117,7 +124,11 @@ func Detach(ctx context.Context) (end func(attrs ...slog.Attr)) {
 // else of it: for work that outlives a request and must not hold on to it.
 func Carry(ctx context.Context) context.Context {
 	attrs, _ := ctx.Value(attrsKey).([]slog.Attr)
-	return context.WithValue(context.Background(), attrsKey, attrs)
+	carried := context.WithValue(context.Background(), attrsKey, attrs)
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		carried = trace.ContextWithSpanContext(carried, span)
+	}
+	return carried
 }
 
 // Annotate adds attributes to the access line of the request that ctx belongs

@@ -27,6 +27,10 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
@@ -63,6 +67,13 @@ type Config struct {
 	// InsecureHTTP allows http to a host that is not loopback, where tokens
 	// travel in the clear: development only.
 	InsecureHTTP bool
+
+	// Meter and Tracer measure the requests; nil: nothing is measured.
+	// Propagator tells the API which trace a request belongs to; nil: it is told
+	// nothing.
+	Meter      metric.Meter
+	Tracer     trace.Tracer
+	Propagator propagation.TextMapPropagator
 }
 
 // Client sends requests to one API. It is safe for concurrent use.
@@ -74,6 +85,7 @@ type Client struct {
 	maxResponse int64
 	slots       chan struct{}
 	transport   http.RoundTripper
+	observer    *observer
 }
 
 // New returns a client for the API that cfg describes. It does no I/O. All
@@ -112,10 +124,15 @@ func New(cfg Config) (*Client, error) {
 	if cfg.MaxConcurrent == 0 {
 		cfg.MaxConcurrent = defaultMaxConcurrent
 	}
+	observer, err := newObserver(cfg, base.Hostname(), base.Port())
+	if err != nil {
+		return nil, fmt.Errorf("upstream %q: %w", cfg.Name, err)
+	}
 	return &Client{
 		name: cfg.Name, base: base, credential: cfg.Credential,
 		timeout: cfg.Timeout, maxResponse: cfg.MaxResponse,
 		slots: make(chan struct{}, cfg.MaxConcurrent), transport: cfg.Transport,
+		observer: observer,
 	}, nil
 }
 
@@ -164,7 +181,13 @@ func isLoopback(host string) bool {
 func (c *Client) Send(ctx context.Context, r *http.Request, token secret.Value) (*http.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
+	ctx, exchange := c.observer.begin(ctx, r.Method)
+	response, err := c.send(ctx, r, token)
+	c.observer.end(ctx, exchange, response, err)
+	return response, err
+}
 
+func (c *Client) send(ctx context.Context, r *http.Request, token secret.Value) (*http.Response, error) {
 	request, err := c.request(ctx, r, token)
 	if err != nil {
 		return nil, err
@@ -208,6 +231,7 @@ func (c *Client) request(ctx context.Context, r *http.Request, token secret.Valu
 		}
 		request.Header.Set("Authorization", "Bearer "+token.Reveal())
 	}
+	c.observer.introduce(ctx, request)
 	return request, nil
 }
 
