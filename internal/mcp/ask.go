@@ -40,15 +40,17 @@ func (v *conversation) note(m message) {
 	}
 }
 
-// answered hands a response to who waits for it. A response nobody waits for
-// is dropped.
-func (v *conversation) answered(m message) {
+// answered hands a response to who waits for it, and reports whether somebody
+// did. A response nobody waits for is dropped.
+func (v *conversation) answered(m message) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if answer, ok := v.waiting[string(m.id)]; ok {
+	answer, waited := v.waiting[string(m.id)]
+	if waited {
 		delete(v.waiting, string(m.id))
 		answer <- m.result // has room for the one answer
 	}
+	return waited
 }
 
 // expect registers a question and returns its id and where the answer comes.

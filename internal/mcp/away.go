@@ -69,6 +69,7 @@ type awayCall struct {
 	stop      context.CancelFunc
 	withdrawn atomic.Bool // the client wants no answer
 	number    int         // of the next message
+	heard     time.Time   // when the holder replied last
 }
 
 // awayCalls is the book of them.
@@ -114,16 +115,16 @@ func (a *awayCalls) cancel(name string) {
 	}
 }
 
-// respond hands a response of the client to the call that may wait for it.
+// respond hands a response of the client to the call that may wait for it;
+// unknown means that it does not.
 func (a *awayCalls) respond(m peerMessage) outcome {
 	a.mu.Lock()
 	c, ok := a.calls[m.Call]
 	a.mu.Unlock()
 	response, failure := parseMessage(m.Data)
-	if !ok || failure != nil {
+	if !ok || failure != nil || !c.session.conversation.answered(response) {
 		return outcomeUnknown
 	}
-	c.session.conversation.answered(response)
 	return outcomeDone
 }
 
@@ -184,13 +185,26 @@ func (s *Server) noteAway(w http.ResponseWriter, r *http.Request, to away, c cal
 	return nil
 }
 
-// spread hands a response to every replica that runs a call of the session: one
-// of them may have asked. The error is an *oauth.Refusal.
+// spread hands a response to the replicas that run calls of the session, one
+// after the other until one has waited for it. When none has, and one cannot be
+// reached, it may be that one's: the client is to send it again. The error is an
+// *oauth.Refusal.
 func (s *Server) spread(ctx context.Context, calls []remoteRef, raw json.RawMessage) error {
+	silent := map[string]error{}
 	for _, ref := range calls {
-		if _, err := s.askPeer(ctx, ref.Replica, peerMessage{Op: opResponse, Call: ref.Call, Data: raw}); err != nil {
-			return holderAway(err)
+		if silent[ref.Replica] != nil {
+			continue // it is not waited for twice
 		}
+		reply, err := s.askPeer(ctx, ref.Replica, peerMessage{Op: opResponse, Call: ref.Call, Data: raw})
+		switch {
+		case err != nil:
+			silent[ref.Replica] = err
+		case reply.Outcome == outcomeDone:
+			return nil
+		}
+	}
+	for _, err := range silent {
+		return holderAway(err)
 	}
 	return nil
 }
@@ -201,7 +215,9 @@ func (s *Server) spread(ctx context.Context, calls []remoteRef, raw json.RawMess
 func (s *Server) acceptAway(w http.ResponseWriter, r *http.Request, to away, c call, raw json.RawMessage) error {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	queue := awayQueue{messages: make(chan []byte, maxAwayQueued), gone: make(chan struct{})}
-	running := &awayCall{away: to, name: rand.Text(), queue: queue, session: newSession(to.owner, queue), stop: cancel}
+	running := &awayCall{
+		away: to, name: rand.Text(), queue: queue, session: newSession(to.owner, queue), stop: cancel, heard: time.Now(),
+	}
 	if !s.away.add(running) {
 		cancel()
 		return oauth.Unavailable("This replica takes no more calls; send the message again.", time.Second, nil)
@@ -303,13 +319,19 @@ func (s *Server) deliverLast(ctx context.Context, running *awayCall, answer json
 }
 
 // sayAlive renews the holder's lease. A holder that cannot be reached may be
-// back soon.
+// back soon; after its lease it has given the call up, or it is gone and the
+// stream with it.
 func (s *Server) sayAlive(ctx context.Context, running *awayCall) error {
 	m := running.message(opAlive)
 	m.Call = running.name
 	reply, err := s.askPeer(ctx, running.holder, m)
-	if err == nil && reply.Outcome == outcomeUnknown {
+	switch {
+	case err == nil && reply.Outcome == outcomeUnknown:
 		return errGone
+	case err == nil:
+		running.heard = time.Now()
+	case time.Since(running.heard) > remoteLease:
+		return errors.Join(errGone, err)
 	}
 	return nil
 }
@@ -325,6 +347,7 @@ func (s *Server) deliver(ctx context.Context, running *awayCall, data json.RawMe
 	for {
 		reply, err := s.askPeer(ctx, running.holder, m)
 		if err == nil && reply.Outcome == outcomeDone {
+			running.heard = time.Now()
 			return nil
 		}
 		if err == nil && reply.Outcome == outcomeUnknown {

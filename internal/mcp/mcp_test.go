@@ -63,12 +63,16 @@ func newHarness(t *testing.T) *harness {
 	return h
 }
 
+// principalOf is who the gate calls PERSON with CLIENT.
+func principalOf(person, client string) oauth.Principal {
+	return oauth.Principal{Issuer: "https://issuer.example", Subject: person, ClientID: client, Expiry: time.Now().Add(time.Hour)}
+}
+
 func (h *harness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	parts := append(strings.Split(token, "/"), "", "")
-	access := bearer.Access{Token: secret.New(token), Principal: oauth.Principal{
-		Issuer: "https://issuer.example", Subject: parts[0], ClientID: parts[1], Expiry: time.Now().Add(h.life),
-	}}
+	access := bearer.Access{Token: secret.New(token), Principal: principalOf(parts[0], parts[1])}
+	access.Principal.Expiry = time.Now().Add(h.life)
 	if token != "" {
 		r = r.WithContext(bearer.WithAccess(r.Context(), access))
 	}

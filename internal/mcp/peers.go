@@ -155,8 +155,8 @@ func (s *Server) handleForSession(from string, session *session, m peerMessage) 
 		if m.Data == nil {
 			return peerReply{Outcome: outcomeDone}
 		}
-		if response, failure := parseMessage(m.Data); failure == nil {
-			session.conversation.answered(response)
+		if response, failure := parseMessage(m.Data); failure == nil && session.conversation.answered(response) {
+			return peerReply{Outcome: outcomeDone}
 		}
 		return peerReply{Outcome: outcomeDone, Calls: session.remoteCalls()}
 	case opResponse, opCancel: // not about a session that is held

@@ -172,10 +172,9 @@ func (s *Server) heed(ctx context.Context, session *session, c call, raw json.Ra
 	if id, ok := cancelled(c.message); ok {
 		session.cancel(id)
 	}
-	if !c.message.response {
+	if !c.message.response || session.conversation.answered(c.message) {
 		return nil
 	}
-	session.conversation.answered(c.message)
 	return s.spread(ctx, session.remoteCalls(), raw)
 }
 
