@@ -99,9 +99,7 @@ func New(ctx context.Context, opts Options) (*App, error) {
 	}
 	var bus mcp.Bus // stays nil without a cluster
 	if cfg.ClusterURL.IsSet() {
-		if a.cluster, err = cluster.New(cluster.Config{
-			URL: cfg.ClusterURL, Namespace: cfg.ServerURL, Key: cfg.SessionKey, Logger: opts.Logger,
-		}); err != nil {
+		if a.cluster, err = newCluster(cfg, opts.Logger); err != nil {
 			return nil, err
 		}
 		bus = a.cluster
@@ -179,6 +177,16 @@ func newVerifier(cfg config.Config, servers []*discovery.Source, fetcher *discov
 		RequiredScopes: cfg.RequiredScopes,
 		Fetcher:        fetcher,
 		Logger:         logger,
+	})
+}
+
+func newCluster(cfg config.Config, logger *slog.Logger) (*cluster.Bus, error) {
+	roots, err := loadAuthorities(cfg.ClusterCAFile)
+	if err != nil {
+		return nil, fmt.Errorf("CLUSTER_CA_FILE: %w", err)
+	}
+	return cluster.New(cluster.Config{
+		URL: cfg.ClusterURL, Roots: roots, Namespace: cfg.ServerURL, Key: cfg.SessionKey, Logger: logger,
 	})
 }
 
@@ -347,17 +355,4 @@ func (a *App) finishCalls(ctx context.Context) {
 func (a *App) drain() {
 	a.draining.Store(true)
 	a.mcp.Drain()
-}
-
-// loadTLS reads the certificate of a server that ends TLS itself; nil without
-// one.
-func loadTLS(cfg config.Config) (*tls.Config, error) {
-	if cfg.TLSCertFile == "" {
-		return nil, nil //nolint:nilnil // no TLS is an answer
-	}
-	certificate, err := tls.LoadX509KeyPair(cfg.TLSCertFile, cfg.TLSKeyFile)
-	if err != nil {
-		return nil, errors.Join(errors.New("TLS_CERT_FILE, TLS_KEY_FILE: they must be a PEM certificate chain and its key"), err)
-	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}, nil
 }

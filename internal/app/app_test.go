@@ -20,6 +20,7 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/apptest"
 	"tecrolabs.dev/oauth-mcp-server/internal/config"
 	"tecrolabs.dev/oauth-mcp-server/internal/devstack"
+	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
 )
 
@@ -123,6 +124,10 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		"invalid configuration": func(c *config.Config) { c.ServerURL = "http://mcp.example.com" },
 		"no such catalogue":     func(c *config.Config) { c.ToolsFile = missing },
 		"address in use":        func(c *config.Config) { c.ListenAddr = busyAddress(t) },
+		"no authority of the cluster": func(c *config.Config) {
+			c.SessionKey, c.ClusterURL = secret.New(strings.Repeat("k", 32)), secret.New("rediss://x")
+			c.ClusterCAFile = "app.go"
+		},
 		"no such certificate": func(c *config.Config) {
 			c.ServerURL = "https://localhost:8443"
 			c.TLSCertFile, c.TLSKeyFile = missing, missing

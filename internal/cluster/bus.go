@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"log/slog"
 	mathrand "math/rand/v2"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,6 +40,9 @@ type Config struct {
 	// URL of the store: redis:// or rediss://, with user, password and number of
 	// the database if it has them.
 	URL secret.Value
+	// Roots are the authorities that may sign the certificate of a rediss://
+	// store; nil means those of the system.
+	Roots *x509.CertPool
 	// Namespace keeps servers apart that share a store; all replicas of one
 	// server have the same.
 	Namespace string
@@ -77,13 +82,16 @@ func New(cfg Config) (*Bus, error) {
 	if cfg.Logger == nil || cfg.Namespace == "" || !cfg.Key.IsSet() {
 		return nil, errors.New("cluster: namespace, key and logger are required")
 	}
-	options, err := valkey.ParseURL(cfg.URL.Reveal())
+	options, err := valkey.ParseURL(strings.TrimSuffix(cfg.URL.Reveal(), "/")) // a path without a number
 	if err != nil {
 		return nil, errors.New("cluster: the URL of the store cannot be read") // err may hold the password
 	}
 	sealer, err := seal.New([]byte(cfg.Key.Reveal()), "oauth-mcp-server cluster")
 	if err != nil {
 		return nil, err
+	}
+	if options.TLSConfig != nil {
+		options.TLSConfig.RootCAs = cfg.Roots
 	}
 	options.Dialer = net.Dialer{Timeout: dialTimeout}
 	options.ConnWriteTimeout = silenceTimeout
@@ -137,7 +145,7 @@ func (b *Bus) Run(ctx context.Context, handle Handler) error {
 func (b *Bus) stayConnected(ctx context.Context) {
 	backoff, first := minBackoff, true
 	for ctx.Err() == nil {
-		connected, err := b.connection(ctx, first)
+		connected, err := b.connection(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -159,13 +167,13 @@ func (b *Bus) stayConnected(ctx context.Context) {
 }
 
 // connection connects, subscribes and receives until the connection breaks.
-func (b *Bus) connection(ctx context.Context, first bool) (connected bool, err error) {
+func (b *Bus) connection(ctx context.Context) (connected bool, err error) {
 	client, err := valkey.NewClient(b.options)
 	if err != nil {
 		return false, err
 	}
 	defer client.Close()
-	defer b.connect(nil, time.Time{})
+	defer b.connect(nil)
 	subscribed := make(chan struct{})
 	var once sync.Once
 	hooked := valkey.WithOnSubscriptionHook(ctx, func(s valkey.PubSubSubscription) {
@@ -173,11 +181,7 @@ func (b *Bus) connection(ctx context.Context, first bool) (connected bool, err e
 			return
 		}
 		once.Do(func() {
-			settled := time.Now()
-			if !first { // the others may still have to write their records again
-				settled = settled.Add(settleTime)
-			}
-			b.connect(client, settled)
+			b.connect(client)
 			close(subscribed)
 			b.logger.InfoContext(ctx, "connected to the cluster's store", slog.String("replica", b.replica))
 		})
@@ -200,13 +204,14 @@ func (b *Bus) connection(ctx context.Context, first bool) (connected bool, err e
 }
 
 // connect notes the connection, or that there is none.
-func (b *Bus) connect(client valkey.Client, settled time.Time) {
+func (b *Bus) connect(client valkey.Client) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	now := time.Now()
 	if (b.client == nil) != (client == nil) {
-		b.since = time.Now()
+		b.since = now
 	}
-	b.client, b.settled = client, settled
+	b.client, b.settled = client, now.Add(settleTime)
 	if client != nil {
 		select {
 		case b.renew <- struct{}{}:

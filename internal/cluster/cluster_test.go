@@ -2,8 +2,11 @@ package cluster
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"log/slog"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,17 +14,40 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
-// replica runs a bus that replies with what it was sent, reversed in meaning by
-// a prefix.
-func replica(t *testing.T, s *teststore.Store, key string) *Bus {
+func newBus(t *testing.T, url, key string, roots *x509.CertPool) *Bus {
 	t.Helper()
 	bus, err := New(Config{
-		URL: secret.New(s.URL), Namespace: "https://mcp.example", Key: secret.New(key),
+		URL: secret.New(url), Namespace: "https://mcp.example", Key: secret.New(key), Roots: roots,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return bus
+}
+
+// rootsOf returns who signed the store's certificate; nil without TLS.
+func rootsOf(t *testing.T, s *teststore.Store) *x509.CertPool {
+	t.Helper()
+	if s.CAFile == "" {
+		return nil
+	}
+	text, err := os.ReadFile(s.CAFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		t.Fatal("no certificate")
+	}
+	return roots
+}
+
+// replica runs a bus that replies with what it was sent, reversed in meaning by
+// a prefix.
+func replica(t *testing.T, s *teststore.Store, key string) *Bus {
+	t.Helper()
+	bus := newBus(t, s.URL, key, rootsOf(t, s))
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() {
@@ -37,6 +63,16 @@ func replica(t *testing.T, s *teststore.Store, key string) *Bus {
 	})
 	eventually(t, "connected", func() bool { ok, _ := bus.Reachable(); return ok })
 	return bus
+}
+
+// settle lets a bus believe what is in the store, as it does a while after it
+// has connected.
+func settle(buses ...*Bus) {
+	for _, b := range buses {
+		b.mu.Lock()
+		b.settled = time.Now()
+		b.mu.Unlock()
+	}
 }
 
 func eventually(t *testing.T, what string, condition func() bool) {
@@ -56,6 +92,8 @@ func eventually(t *testing.T, what string, condition func() bool) {
 func TestReplicasFindSessionsAndTalk(t *testing.T) {
 	s := teststore.Start(t)
 	a, b := replica(t, s, "key"), replica(t, s, "key")
+	stranger := replica(t, s, "another key")
+	settle(a, b, stranger)
 	a.Hold(t.Context(), "s1", []byte("owner"))
 	holder, owner, err := b.Locate(t.Context(), "s1")
 	if err != nil || holder != a.Replica() || string(owner) != "owner" {
@@ -68,7 +106,6 @@ func TestReplicasFindSessionsAndTalk(t *testing.T) {
 	if _, err := b.Ask(t.Context(), "nobody", []byte("hello")); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("a replica that is not there: %v", err)
 	}
-	stranger := replica(t, s, "another key")
 	if holder, _, err := stranger.Locate(t.Context(), "s1"); holder != "" || err != nil {
 		t.Errorf("with another key, s1 is at %q: %v", holder, err)
 	}
@@ -108,5 +145,53 @@ func TestEverythingHealsAfterTheStoreIsBack(t *testing.T) {
 	reply, err := b.Ask(t.Context(), a.Replica(), []byte("hello"))
 	if err != nil || string(reply) != "got hello" {
 		t.Errorf("reply %q: %v", reply, err)
+	}
+}
+
+// A store that starts again is empty until the replicas have written their
+// records again. One that comes to know the store only then must not call
+// their sessions unknown.
+func TestAFreshReplicaCallsNoSessionUnknown(t *testing.T) {
+	s := teststore.Start(t)
+	fresh := replica(t, s, "key")
+	if holder, _, err := fresh.Locate(t.Context(), "s1"); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("s1 is at %q: %v, want ErrUnavailable", holder, err)
+	}
+	settle(fresh)
+	if holder, _, err := fresh.Locate(t.Context(), "s1"); holder != "" || err != nil {
+		t.Errorf("later, s1 is at %q: %v, want nowhere", holder, err)
+	}
+}
+
+// The store's certificate is checked, whoever signed it, and its name too.
+func TestReplicasTalkOverTLS(t *testing.T) {
+	s := teststore.StartTLS(t)
+	a, b := replica(t, s, "key"), replica(t, s, "key")
+	reply, err := a.Ask(t.Context(), b.Replica(), []byte("hello"))
+	if err != nil || string(reply) != "got hello" {
+		t.Errorf("reply %q: %v", reply, err)
+	}
+	_, err = newBus(t, s.URL, "key", nil).connection(t.Context())
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); !ok {
+		t.Errorf("a certificate that the system does not trust: %v", err)
+	}
+	byAddress := strings.Replace(s.URL, "localhost", "127.0.0.1", 1)
+	_, err = newBus(t, byAddress, "key", rootsOf(t, s)).connection(t.Context())
+	if _, ok := errors.AsType[x509.HostnameError](err); !ok {
+		t.Errorf("a certificate of another name: %v", err)
+	}
+}
+
+func TestURLs(t *testing.T) {
+	for url, good := range map[string]bool{
+		"redis://x": true, "redis://x/": true, "rediss://user:password@x:6380/1": true, "redis://x/one": false, "http://x": false,
+	} {
+		_, err := New(Config{URL: secret.New(url), Namespace: "n", Key: secret.New("k"), Logger: slog.New(slog.DiscardHandler)})
+		if (err == nil) != good {
+			t.Errorf("%s: %v", url, err)
+		}
+		if err != nil && strings.Contains(err.Error(), url) {
+			t.Errorf("%s is repeated: %v", url, err)
+		}
 	}
 }

@@ -18,8 +18,9 @@ const (
 	recordLife = 45 * time.Second
 	renewEvery = 15 * time.Second
 	renewBatch = 500 // records in one round trip
-	// settleTime is how long after an outage a missing record proves nothing:
-	// replicas are back within maxBackoff and a dial, and write theirs at once.
+	// settleTime is how long after a connection is made a missing record proves
+	// nothing: the store may have started again, empty. The other replicas are back
+	// within maxBackoff and a dial, and write theirs at once.
 	settleTime = 10 * time.Second
 )
 

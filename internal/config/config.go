@@ -58,6 +58,7 @@ type Config struct {
 	SSEMaxAge       time.Duration `env:"SSE_MAX_AGE" group:"Operation" placeholder:"DURATION" default:"1h" help:"Longest life of one SSE stream, from 1s to 24h. Clients connect again."`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" group:"Operation" placeholder:"DURATION" default:"20s" help:"How long requests may go on after SIGTERM, from 1s to 10m."`
 	ClusterURL      secret.Value  `env:"CLUSTER_URL" group:"Operation" placeholder:"URL" derived:"one replica, in memory" help:"Valkey or Redis server through which replicas reach each other's HTTP+SSE streams: redis:// or rediss://. Needs SESSION_KEY. Production takes redis:// only for loopback and for an address within EGRESS_ALLOW."`
+	ClusterCAFile   string        `env:"CLUSTER_CA_FILE" group:"Operation" placeholder:"PATH" derived:"authorities of the system" help:"PEM certificates of the authorities that may sign the certificate of a rediss:// CLUSTER_URL."`
 }
 
 // Production reports whether production rules apply: always, unless the host of

@@ -195,6 +195,7 @@ func (l *loader) filesExist() {
 		{"TLS_CERT_FILE", c.TLSCertFile, false},
 		{"TLS_KEY_FILE", c.TLSKeyFile, true},
 		{"TOOLS_FILE", c.ToolsFile, false},
+		{"CLUSTER_CA_FILE", c.ClusterCAFile, false},
 	} {
 		if named.path == "" {
 			continue

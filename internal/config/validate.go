@@ -294,6 +294,9 @@ func (v *validator) operation() {
 // are answered cross the network to it.
 func (v *validator) cluster() {
 	const name = "CLUSTER_URL"
+	if v.config.ClusterCAFile != "" && !strings.HasPrefix(v.config.ClusterURL.Reveal(), "rediss://") {
+		v.problem("CLUSTER_CA_FILE", "set while CLUSTER_URL is not a rediss URL", "use rediss in CLUSTER_URL, or unset CLUSTER_CA_FILE: there is no certificate to check")
+	}
 	if !v.config.ClusterURL.IsSet() {
 		return
 	}

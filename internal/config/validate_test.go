@@ -208,6 +208,15 @@ func TestRulesEverywhere(t *testing.T) {
 			c.SessionKey = secret.New(strings.Repeat("k", 32))
 			c.ClusterURL = secret.New("rediss://x?skip_verify=true")
 		}, "CLUSTER_URL"},
+		{"cluster with its own authority", func(c *Config) {
+			c.SessionKey, c.ClusterCAFile = secret.New(strings.Repeat("k", 32)), "ca.pem"
+			c.ClusterURL = secret.New("rediss://x")
+		}, ""},
+		{"authority of a cluster without TLS", func(c *Config) {
+			c.SessionKey, c.ClusterCAFile = secret.New(strings.Repeat("k", 32)), "ca.pem"
+			c.ClusterURL = secret.New("redis://x")
+		}, "CLUSTER_CA_FILE"},
+		{"authority of no cluster", func(c *Config) { c.ClusterCAFile = "ca.pem" }, "CLUSTER_CA_FILE"},
 	})
 }
 
