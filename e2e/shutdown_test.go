@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,79 +18,6 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/devstack"
 )
 
-// build compiles the command.
-func build(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "oauth-mcp-server")
-	if output, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../cmd/oauth-mcp-server").CombinedOutput(); err != nil {
-		t.Fatalf("build the command: %v\n%s", err, output)
-	}
-	return path
-}
-
-// process is the real binary.
-type process struct {
-	url     string
-	command *exec.Cmd
-	exited  chan error
-}
-
-// startProcess runs "serve" against the system's development stack. What it
-// logs goes to the system's logs and through the same checks.
-func startProcess(t *testing.T, system *apptest.System) *process {
-	t.Helper()
-	path := build(t)
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	_, port, _ := strings.Cut(address, ":")
-	if err := listener.Close(); err != nil { // free for the process
-		t.Fatal(err)
-	}
-	urls := system.Stack.URLs()
-	p := &process{url: "http://localhost:" + port, command: exec.Command(path, "serve"), exited: make(chan error, 1)}
-	p.command.Dir = t.TempDir() // without anybody's .env
-	p.command.Env = []string{
-		"SERVER_URL=" + p.url, "LISTEN_ADDR=" + address, "JWT_AUDIENCE=" + system.URL,
-		"AUTHORIZATION_SERVERS=" + urls.AuthorizationServer, "JWT_ISSUER=" + urls.TokenIssuer, "OTUS_URL=" + urls.Otus,
-		"LOG_LEVEL=debug",
-	}
-	p.command.Stdout, p.command.Stderr = system.Logs, system.Logs
-	if err := p.command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { p.exited <- p.command.Wait() }()
-	t.Cleanup(func() {
-		_ = p.command.Process.Kill() // usually it has ended
-		t.Logf("the process ended: %v", <-p.exited)
-	})
-	apptest.Eventually(t, "the process is ready", func() bool {
-		request := newRequest(t.Context(), t, http.MethodGet, p.url+"/readyz", "", "")
-		got, err := system.Client().Do(request)
-		if err != nil {
-			return false
-		}
-		_ = got.Body.Close()
-		return got.StatusCode == http.StatusOK
-	})
-	return p
-}
-
-// wait returns the process's exit.
-func (p *process) wait(t *testing.T) error {
-	t.Helper()
-	select {
-	case err := <-p.exited:
-		p.exited <- err // for the cleanup
-		return err
-	case <-time.After(time.Minute):
-		t.Fatal("the process did not end")
-		return nil
-	}
-}
-
 // TestSIGTERMUnderLoad ends the real binary while many call it. A request that
 // the server took is answered whole; one that it did not take was refused
 // whole. The server's own access log is the witness: what is in it, the client
@@ -100,7 +25,7 @@ func (p *process) wait(t *testing.T) error {
 func TestSIGTERMUnderLoad(t *testing.T) {
 	t.Parallel()
 	system := apptest.Start(t)
-	p := startProcess(t, system)
+	p := system.StartProcess(apptest.Build(t))
 	system.Stack.SetOtusFault(devstack.OtusFault{Delay: 30 * time.Millisecond, Count: 1_000_000})
 	token := system.Token("ana")
 
@@ -120,7 +45,7 @@ func TestSIGTERMUnderLoad(t *testing.T) {
 			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 			for call := 0; ; call++ {
 				id := fmt.Sprintf("load-%d-%d", worker, call)
-				err := callOnce(ctx, client, p.url, token, id)
+				err := callOnce(ctx, client, p.URL, token, id)
 				if err == nil {
 					answered.Store(id, true)
 					if count.Add(1) >= enough {
@@ -140,15 +65,13 @@ func TestSIGTERMUnderLoad(t *testing.T) {
 	case <-ctx.Done():
 		t.Fatal("the load never got going")
 	}
-	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
+	p.Signal(syscall.SIGTERM)
 	group.Wait()
 	close(problems)
 	for problem := range problems {
 		t.Error(problem)
 	}
-	if err := p.wait(t); err != nil {
+	if err := p.Wait(); err != nil {
 		t.Errorf("the process ended with %v, want exit code 0", err)
 	}
 	for id, status := range accessLog(system.Logs.String(), "load-") {

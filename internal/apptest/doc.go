@@ -8,6 +8,7 @@
 //     secret that was issued in it or handed to [System.Secret],
 //   - if a goroutine of the system is still there.
 //
+// [System.StartProcess] runs the real binary against the same stack.
 // [Eventually] waits for conditions; nothing here sleeps. The package is for
 // tests only and may import anything.
 package apptest
