@@ -21,6 +21,7 @@ upstreams:
   otus:
     url: ${OTUS_URL}
     credential: forward
+    timeout: 60s
 tools:
   - name: echo
     title: Echo
@@ -89,11 +90,12 @@ type api struct {
 	mu    sync.Mutex
 	asked map[string]int    // by argument
 	token map[string]string // Authorization, by argument
+	gone  map[string]bool   // by argument: who asked did not wait for the answer
 }
 
 func startAPI(t *testing.T, delay time.Duration) *api {
 	t.Helper()
-	a := &api{asked: map[string]int{}, token: map[string]string{}}
+	a := &api{asked: map[string]int{}, token: map[string]string{}, gone: map[string]bool{}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		argument := r.URL.Query().Get("call")
 		a.mu.Lock()
@@ -105,6 +107,9 @@ func startAPI(t *testing.T, delay time.Duration) *api {
 		select {
 		case <-timer.C:
 		case <-r.Context().Done():
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			a.gone[argument] = true
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
@@ -120,6 +125,13 @@ func (a *api) tokenOf(argument string) string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.token[argument]
+}
+
+// gaveUp reports whether who asked with an argument did not wait for the answer.
+func (a *api) gaveUp(argument string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.gone[argument]
 }
 
 // twice returns the arguments that it was asked with more than once.
