@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"bufio"
 	"context"
 	"net"
 	"net/http"
@@ -19,39 +18,16 @@ import (
 // Two whole servers and a real store: a stream on one, its messages POSTed to
 // the other, which calls the API with the message's own token.
 func TestReq082_MessagesReachAStreamOnAnotherReplica(t *testing.T) {
-	store := teststore.Start(t)
-	first := apptest.Start(t, apptest.WithConfig(func(c *config.Config) {
-		c.ClusterURL, c.SessionKey = secret.New(store.URL), secret.New(strings.Repeat("k", 32))
-	}))
-	second := secondReplica(t, first)
-
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, first.URL+"/mcp/sse", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Authorization", "Bearer "+first.Token("ana"))
-	response, err := first.Client().Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	lines := bufio.NewScanner(response.Body)
-	data := func() string {
-		for lines.Scan() {
-			if text, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
-				return text
-			}
-		}
-		t.Fatal("the stream ended")
-		return ""
-	}
-	endpoint := data()
+	first := apptest.Start(t, withStore(teststore.Start(t)))
+	second := anotherReplica(t, first, app.Features{})
+	stream := openStream(t, first, first.URL)
+	endpoint := stream.endpoint
 	newer := first.Token("ana")
 	apptest.Eventually(t, "the other replica takes a message", func() bool {
 		status, _ := postCall(t, first, second+endpoint, newer)
 		return status == http.StatusAccepted
 	})
-	if answer := data(); !strings.Contains(answer, "Albatros") {
+	if answer := stream.data(t); !strings.Contains(answer, "Albatros") {
 		t.Errorf("answer: %s", answer)
 	}
 	seen := first.Stack.OtusRequests()
@@ -73,9 +49,16 @@ func postCall(t *testing.T, system *apptest.System, url, token string) (int, str
 	return request(t, http.MethodPost, url, token, call)
 }
 
-// secondReplica runs another server with the same configuration and returns its
+// withStore lets replicas reach each other.
+func withStore(store *teststore.Store) apptest.Option {
+	return apptest.WithConfig(func(c *config.Config) {
+		c.ClusterURL, c.SessionKey = secret.New(store.URL), secret.New(strings.Repeat("k", 32))
+	})
+}
+
+// anotherReplica runs another server with the same configuration and returns its
 // own address.
-func secondReplica(t *testing.T, first *apptest.System) string {
+func anotherReplica(t *testing.T, first *apptest.System, features app.Features) string {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -85,7 +68,7 @@ func secondReplica(t *testing.T, first *apptest.System) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := app.New(t.Context(), app.Options{Config: first.Config, Logger: logger, Version: "2", Listener: listener})
+	server, err := app.New(t.Context(), app.Options{Config: first.Config, Logger: logger, Version: apptest.Version, Listener: listener, Features: features})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,9 +78,9 @@ func secondReplica(t *testing.T, first *apptest.System) string {
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
-			t.Errorf("the second replica ended with %v", err)
+			t.Errorf("the other replica ended with %v", err)
 		}
 	})
-	apptest.Eventually(t, "the second replica is ready", func() bool { return len(server.Unready()) == 0 })
+	apptest.Eventually(t, "the other replica is ready", func() bool { return len(server.Unready()) == 0 })
 	return "http://" + listener.Addr().String()
 }
