@@ -105,7 +105,7 @@ func TestReq084_DrainWaitsForCallsAcrossReplicas(t *testing.T) {
 	for name, ends := range map[string]int{"the replica of the stream": 0, "the replica of the call": 1} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := startFleet(t, 2, teststore.Start(t), 2*time.Second)
+			f := startFleet(t, 2, teststore.Start(t), 7*time.Second) // an API may take 10 s
 			token := f.system.Token("ana")
 			s := openStream(t, f.replicas[0].URL, token)
 			if status, body := post(t, f.replicas[1].URL+s.endpoint, token, callEchoBody(1, "slow")); status != http.StatusAccepted {

@@ -20,6 +20,7 @@ type witness struct {
 	streams  map[string]bool // by session: whether it is open
 	statuses map[int]int     // of POSTs to /mcp/sse
 	early    []string        // 404 for a session whose stream is open
+	rude     int             // 503 that does not say when to come back
 }
 
 // callID names a JSON-RPC request: its id is unique in its session only.
@@ -69,8 +70,13 @@ func (w *witness) posted(to *url.URL, body []byte, status int) {
 	}
 }
 
-// watch reads along with the event streams.
+// watch reads along with the event streams, and looks at refusals.
 func (w *witness) watch(response *http.Response) error {
+	if response.StatusCode == http.StatusServiceUnavailable && response.Header.Get("Retry-After") == "" {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.rude++
+	}
 	if response.Request.Method == http.MethodGet && response.StatusCode == http.StatusOK &&
 		response.Header.Get("Content-Type") == "text/event-stream" {
 		response.Body = &overheard{ReadCloser: response.Body, witness: w}
@@ -151,8 +157,9 @@ func (w *witness) answers() int {
 }
 
 // report prints what happened to all requests, and fails the test for what must
-// not: an answer that came twice, an answer to what was refused for good, a
-// session called unknown while its stream was open.
+// not: an answer that came twice, an accepted request whose open stream has no
+// answer, a session called unknown while its stream was open, a 503 without
+// Retry-After.
 func (w *witness) report(t *testing.T) {
 	t.Helper()
 	w.mu.Lock()
@@ -186,6 +193,9 @@ func (w *witness) report(t *testing.T) {
 				t.Errorf("request %s of session %s was accepted, and its open stream has no answer", call.id, call.session)
 			}
 		}
+	}
+	if w.rude > 0 {
+		t.Errorf("%d answers with 503 have no Retry-After", w.rude)
 	}
 	for _, session := range w.early {
 		t.Errorf("session %s was called unknown while its stream was open", session)

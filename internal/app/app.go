@@ -68,7 +68,7 @@ type App struct {
 	mcp       *mcp.Server
 	cluster   *cluster.Bus // nil: one replica
 	tools     *liveTools
-	draining  atomic.Bool
+	draining  atomic.Pointer[time.Time] // since when; nil while it serves
 	idpClient *http.Transport
 }
 
@@ -300,7 +300,7 @@ func (a *App) MCP() *mcp.Server { return a.mcp }
 
 // Unready returns why the server should not get traffic; nothing means ready.
 func (a *App) Unready() []string {
-	if a.draining.Load() {
+	if a.draining.Load() != nil {
 		return []string{"the server is shutting down"}
 	}
 	return a.verifier.Unready()
@@ -342,17 +342,19 @@ func (a *App) Run(ctx context.Context) error {
 	return err
 }
 
-// farewell is how long calls for streams of other replicas may go on when this
-// replica has no connection any more.
-const farewell = 5 * time.Second
-
+// finishCalls lets calls for streams of other replicas go on for what is left of
+// SHUTDOWN_TIMEOUT, when this replica has no connection any more.
 func (a *App) finishCalls(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, farewell)
+	left := a.cfg.ShutdownTimeout
+	if since := a.draining.Load(); since != nil {
+		left -= time.Since(*since)
+	}
+	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
 	a.mcp.Finish(ctx)
 }
 
 func (a *App) drain() {
-	a.draining.Store(true)
+	a.draining.Store(new(time.Now()))
 	a.mcp.Drain()
 }
