@@ -81,9 +81,9 @@ func TestReq084_ATokenRefreshedElsewhereKeepsTheStream(t *testing.T) {
 	fresh := func(lifetime time.Duration) (token string, expiry time.Time) {
 		return f.system.Mint(devstack.Mint{Lifetime: lifetime}), time.Now().Add(lifetime).Truncate(time.Second)
 	}
-	old, first := fresh(3 * time.Second)
+	old, first := fresh(5 * time.Second)
 	s := openStream(t, f.replicas[0].URL, old)
-	newer, second := fresh(6 * time.Second)
+	newer, second := fresh(9 * time.Second)
 	if status, body := post(t, f.replicas[1].URL+s.endpoint, newer, callEchoBody(1, "newer")); status != http.StatusAccepted {
 		t.Fatalf("%d %s", status, body)
 	}
