@@ -88,10 +88,10 @@ type errorObject struct {
 }
 
 // encodeError returns the JSON-RPC error response for id. A message whose id
-// could not be read is answered with a null id as JSON-RPC 2.0 has it, or with
-// none in 2026-07-28, which allows no null.
+// could not be read is answered with a null id as JSON-RPC 2.0, section 5, has
+// it, or with none since 2025-11-25, whose schema allows that and no null.
 func encodeError(revision Revision, id json.RawMessage, object errorObject) []byte {
-	if id == nil && !revision.modern() {
+	if id == nil && revision < Rev20251125 {
 		id = json.RawMessage("null")
 	}
 	return encode(struct {
