@@ -50,9 +50,10 @@ var layers = map[string]int{
 var onlyFor = map[string][]string{
 	"internal/devstack": {"cmd/oauth-mcp-server", "bench/streams", "internal/app", "internal/apptest"},
 	// tests only
-	"internal/apptest":           nil,
-	"internal/apptest/pipenet":   nil,
-	"internal/apptest/teststore": nil,
+	"internal/apptest":            nil,
+	"internal/apptest/pipenet":    nil,
+	"internal/apptest/teststore":  nil,
+	"internal/apptest/wireschema": nil,
 }
 
 // TestImportsGoDown parses the files instead of asking the go command, because

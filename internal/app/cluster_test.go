@@ -68,7 +68,9 @@ func anotherReplica(t *testing.T, first *apptest.System, features app.Features) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := app.New(t.Context(), app.Options{Config: first.Config, Logger: logger, Version: apptest.Version, Listener: listener, Features: features})
+	server, err := app.New(t.Context(), app.Options{
+		Config: first.Config, Logger: logger, Version: apptest.Version, Listener: first.Judge.Listen(listener), Features: features,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ func (curious) Call(ctx context.Context, _ tool.Caller, _ string, _ json.RawMess
 	}
 	x.Progress(1, 2, "")
 	return tool.Result{}, &mcp.InputRequired{Requests: map[string]mcp.InputRequest{
-		"name": {Method: "elicitation/create", Params: json.RawMessage(`{"message":"Who are you?"}`)},
+		"name": {Method: "elicitation/create", Params: json.RawMessage(`{"message":"Who are you?","requestedSchema":{"type":"object","properties":{}}}`)},
 	}}
 }
 

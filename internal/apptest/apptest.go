@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/app"
+	"tecrolabs.dev/oauth-mcp-server/internal/apptest/wireschema"
 	"tecrolabs.dev/oauth-mcp-server/internal/config"
 	"tecrolabs.dev/oauth-mcp-server/internal/devstack"
 	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
@@ -24,11 +25,12 @@ const shutdownTimeout = 10 * time.Second
 
 // System is a running server with the development stack around it. Use [Start].
 type System struct {
-	URL    string          // of the server, http://localhost:PORT
-	App    *app.App        // the server
-	Stack  *devstack.Stack // authorization server, token signer and Otus
-	Logs   *Logs           // everything both logged
-	Config config.Config   // as the server has it
+	URL    string            // of the server, http://localhost:PORT
+	App    *app.App          // the server
+	Stack  *devstack.Stack   // authorization server, token signer and Otus
+	Logs   *Logs             // everything both logged
+	Config config.Config     // as the server has it
+	Judge  *wireschema.Judge // of everything the server says
 
 	t          testing.TB
 	label      string
@@ -76,14 +78,15 @@ func Start(tb testing.TB, opts ...Option) *System {
 		change(&cfg)
 	}
 	measured := measure(tb, cfg)
+	judge := wireschema.New(tb)
 	server, err := app.New(tb.Context(), app.Options{
-		Config: cfg, Logger: logger, Version: Version, Listener: listener, Features: o.features, Telemetry: measured.provider,
+		Config: cfg, Logger: logger, Version: Version, Listener: judge.Listen(listener), Features: o.features, Telemetry: measured.provider,
 	})
 	if err != nil {
 		tb.Fatalf("server: %v", err)
 	}
 	s := &System{
-		URL: serverURL, App: server, Stack: stack, Logs: logs, Config: cfg,
+		URL: serverURL, App: server, Stack: stack, Logs: logs, Config: cfg, Judge: judge,
 		t: tb, label: label, appDone: make(chan error, 1), stackDone: make(chan error, 1),
 		httpClient: newClient(), measured: measured,
 	}
@@ -213,6 +216,7 @@ func (s *System) verify() {
 	s.mu.Lock()
 	secrets := append(s.Stack.Issued(), s.secrets...)
 	s.mu.Unlock()
+	s.Judge.Verdict()
 	s.Logs.close()
 	for _, leak := range Leaks(s.Logs.String(), secrets) {
 		s.t.Errorf("a secret is in the logs: %s", leak)

@@ -27,6 +27,26 @@ func TestStartIsReady(t *testing.T) {
 	}
 }
 
+// The judge hears what a system says; that it can object is a test of its own.
+func TestEveryMessageIsJudged(t *testing.T) {
+	system := Start(t)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, system.URL+"/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"ping"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Authorization", "Bearer "+system.Token("ana"))
+	response, err := system.Client().Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	system.Stop()
+	if judged := system.Judge.Verdict(); judged != 1 || response.StatusCode != http.StatusOK {
+		t.Errorf("%d messages were judged, and the answer was %d", judged, response.StatusCode)
+	}
+}
+
 func TestLeaksFindsPartsOfSecrets(t *testing.T) {
 	secret := "abcdefghijklmnopqrstuvwxyz"
 	for name, test := range map[string]struct {

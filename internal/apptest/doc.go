@@ -6,7 +6,9 @@
 // the test ends everything is stopped and awaited, and the test fails
 //   - if any log line holds twelve characters in a row of any token, code or
 //     secret that was issued in it or handed to [System.Secret],
-//   - if a goroutine of the system is still there.
+//   - if a goroutine of the system is still there,
+//   - if any message of the server is not valid against the published JSON
+//     Schema of its revision (internal/apptest/wireschema).
 //
 // [System.StartProcess] runs the real binary against the same stack.
 // [Eventually] waits for conditions; nothing here sleeps. The package is for

@@ -18,7 +18,7 @@ func asking(ctx context.Context, _ tool.Caller, _ json.RawMessage) (tool.Result,
 	case "":
 		x.Progress(1, 3, "")
 		return tool.Result{}, &InputRequired{State: []byte("one"), Requests: map[string]InputRequest{
-			"name": {Method: "elicitation/create", Params: json.RawMessage(`{"message":"Who?"}`)},
+			"name": {Method: "elicitation/create", Params: json.RawMessage(`{"message":"Who?","requestedSchema":{"type":"object","properties":{}}}`)},
 		}}
 	case "one":
 		return tool.Result{}, &InputRequired{State: append([]byte("two "), x.Responses()["name"]...), Requests: map[string]InputRequest{

@@ -50,7 +50,7 @@ func (everything) Prompts() []Prompt {
 func (everything) GetPrompt(ctx context.Context, _ tool.Caller, name string, arguments map[string]string) (PromptResult, error) {
 	if name == "ask" {
 		if ExchangeFrom(ctx).Responses() == nil {
-			return PromptResult{}, &InputRequired{Requests: map[string]InputRequest{"q": {Method: "elicitation/create", Params: json.RawMessage(`{"message":"?"}`)}}}
+			return PromptResult{}, &InputRequired{Requests: map[string]InputRequest{"q": {Method: "elicitation/create", Params: json.RawMessage(`{"message":"?","requestedSchema":{"type":"object","properties":{}}}`)}}}
 		}
 		return PromptResult{Messages: []PromptMessage{{Role: "user", Content: json.RawMessage(`{"type":"text","text":"asked"}`)}}}, nil
 	}
@@ -253,7 +253,7 @@ func TestRounds(t *testing.T) {
 		}
 		return tool.Result{}, &InputRequired{
 			State:    []byte("round 1"),
-			Requests: map[string]InputRequest{"name": {Method: "elicitation/create", Params: json.RawMessage(`{"message":"Who?"}`)}},
+			Requests: map[string]InputRequest{"name": {Method: "elicitation/create", Params: json.RawMessage(`{"message":"Who?","requestedSchema":{"type":"object","properties":{}}}`)}},
 		}
 	}
 	call := func(extra, token string, capabilities string) reply {
@@ -264,7 +264,7 @@ func TestRounds(t *testing.T) {
 	const able = `{"elicitation":{}}`
 	first := call("", "ana/claude/1", able)
 	state, _ := first.rpc.Result["requestState"].(string)
-	if first.rpc.Result["resultType"] != "input_required" || state == "" || strings.Contains(state, "round") || !strings.Contains(first.body, `"inputRequests":{"name":{"method":"elicitation/create","params":{"message":"Who?"}}}`) {
+	if first.rpc.Result["resultType"] != "input_required" || state == "" || strings.Contains(state, "round") || !strings.Contains(first.body, `"inputRequests":{"name":{"method":"elicitation/create","params":{"message":"Who?","requestedSchema":{"type":"object","properties":{}}}}}`) {
 		t.Fatalf("%s", first.body)
 	}
 	answer := fmt.Sprintf(`,"inputResponses":{"name":{"action":"accept"}},"requestState":%q`, state)

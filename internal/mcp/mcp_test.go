@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/apptest/pipenet"
+	"tecrolabs.dev/oauth-mcp-server/internal/apptest/wireschema"
 	"tecrolabs.dev/oauth-mcp-server/internal/bearer"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
@@ -42,16 +43,20 @@ func (f *fakeTools) Call(ctx context.Context, caller tool.Caller, name string, a
 }
 
 // harness is a Server behind a stand-in for the gate: "Authorization: Bearer
-// PERSON/CLIENT/SERIAL" is PERSON with CLIENT, authenticated.
+// PERSON/CLIENT/SERIAL" is PERSON with CLIENT, authenticated. What it says is
+// judged when the test ends.
 type harness struct {
 	*Server
+	judge *wireschema.Judge
 	tools *fakeTools
 	life  time.Duration // of tokens
 }
 
 func newHarness(t *testing.T) *harness {
 	t.Helper()
-	h := &harness{tools: &fakeTools{}, life: time.Hour}
+	judge := wireschema.New(t)
+	t.Cleanup(func() { judge.Verdict() })
+	h := &harness{judge: judge, tools: &fakeTools{}, life: time.Hour}
 	server, err := New(Config{
 		Tools: h.tools, Info: Info{Name: "test", Version: "1"},
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), MessagePath: "/mcp/sse",
@@ -93,7 +98,9 @@ func (h *harness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve answers on a real socket.
 func (h *harness) serve(t *testing.T) string {
 	t.Helper()
-	server := httptest.NewServer(h)
+	server := httptest.NewUnstartedServer(h)
+	server.Listener = h.judge.Listen(server.Listener)
+	server.Start()
 	t.Cleanup(func() {
 		h.Drain()
 		if err := h.Wait(context.Background()); err != nil {

@@ -71,6 +71,7 @@ func pair(t *testing.T) (store *fakeStore, a, b *harness) {
 	t.Helper()
 	store = &fakeStore{replicas: map[string]*Server{}, records: map[string][2]string{}}
 	a, b = newHarness(t), newHarness(t)
+	b.judge = a.judge // a call to b is answered by a
 	for name, h := range map[string]*harness{"a": a, "b": b} {
 		h.bus = fakeBus{store, name}
 		store.replicas[name] = h.Server
@@ -166,8 +167,8 @@ func TestARemoteAnswerIsQueuedOnce(t *testing.T) {
 	session := a.streams.sessions[id]
 	a.streams.mu.Unlock()
 	a.beginRemote("b", session, peerMessage{Call: "x", ID: json.RawMessage(`1`)})
-	part := peerMessage{Call: "x", Data: json.RawMessage(`{"part":0}`)}
-	answer := peerMessage{Call: "x", Number: 1, Data: json.RawMessage(`{"part":1}`), Final: true}
+	part := peerMessage{Call: "x", Data: json.RawMessage(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":0}}`)}
+	answer := peerMessage{Call: "x", Number: 1, Data: json.RawMessage(`{"jsonrpc":"2.0","id":1,"result":{}}`), Final: true}
 	for _, step := range []struct {
 		message peerMessage
 		want    outcome
@@ -178,7 +179,7 @@ func TestARemoteAnswerIsQueuedOnce(t *testing.T) {
 	}
 	a.beginRemote("b", session, peerMessage{Call: "y", ID: json.RawMessage(`2`)})
 	session.giveUp("y")
-	for _, want := range []string{`{"part":0}`, `{"part":1}`, `"id":2,"error":{"code":503`} {
+	for _, want := range []string{`"progress":0`, `"id":1,"result"`, `"id":2,"error":{"code":503`} {
 		if got := s.message(); !strings.Contains(got, want) {
 			t.Errorf("%s, want %s", got, want)
 		}

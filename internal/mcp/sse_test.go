@@ -359,7 +359,7 @@ func bubbleWith(t *testing.T, life time.Duration, protocols *http.Protocols, f f
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			_ = server.Serve(listener)
+			_ = server.Serve(h.judge.Listen(listener))
 		}()
 		client := clientOf(listener, protocols)
 		f(t, h, client)
