@@ -1,6 +1,6 @@
 // Package e2e walks through the whole system from outside, with clients that
-// nobody here wrote: the SDKs in Go and TypeScript and the Inspector's command
-// line; and with plain HTTP where the exact bytes matter.
+// nobody here wrote: the SDKs in Go and TypeScript, the Inspector's command
+// line and pages in Chromium; and with plain HTTP where the exact bytes matter.
 //
 // The clients in JavaScript are pinned in package.json; "npm ci" in this folder
 // brings them and the Node.js they run on. Claude Code and Codex are whole
