@@ -54,10 +54,13 @@ func (s *Server) Post(w http.ResponseWriter, r *http.Request) error {
 // announced is the revision a request claims in its header, for shaping
 // errors about what cannot be read.
 func announced(header http.Header) Revision {
-	if value := header.Get(headerVersion); value != "" {
-		return Revision(value)
+	switch value := Revision(header.Get(headerVersion)); {
+	case value == "":
+		return Rev20250326
+	case value.known():
+		return value
 	}
-	return Rev20250326
+	return latestLegacy
 }
 
 func (s *Server) postOne(w http.ResponseWriter, r *http.Request, caller bearer.Access, raw json.RawMessage) error {

@@ -20,22 +20,34 @@ const (
 	headerMethod  = "Mcp-Method"
 )
 
-// said is one JSON-RPC message of either side, as far as it could be read.
+// said is one JSON-RPC message of a client, as far as it could be read.
 type said struct {
-	ID     json.RawMessage `json:"id"`
-	Method string          `json:"method"`
-	Params struct {
-		Meta map[string]json.RawMessage `json:"_meta"`
-	} `json:"params"`
-	Result json.RawMessage `json:"result"`
-	Error  *struct {
-		Code float64 `json:"code"`
-	} `json:"error"`
+	ID     json.RawMessage
+	Method string
+	Meta   map[string]json.RawMessage
 }
 
-// readSaid reads the one message, or the batch, of a body: at least one. A
-// member of another type is left out, and so is everything of a body that is
-// no JSON.
+// UnmarshalJSON takes members by their exact names, which encoding/json alone
+// does not. A member of another type is left out.
+func (m *said) UnmarshalJSON(raw []byte) error {
+	var members, params map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &members); err != nil {
+		return err
+	}
+	*m = said{ID: members["id"]}
+	for member, value := range map[string]any{"method": &m.Method, "params": &params} {
+		if members[member] != nil {
+			_ = json.Unmarshal(members[member], value) // as far as it goes
+		}
+	}
+	if params["_meta"] != nil {
+		_ = json.Unmarshal(params["_meta"], &m.Meta) // as far as it goes
+	}
+	return nil
+}
+
+// readSaid reads the one message, or the batch, of a body: at least one, which
+// is empty for what is no JSON.
 func readSaid(body []byte) (messages []said, batch bool) {
 	if body = bytes.TrimSpace(body); len(body) > 0 && body[0] == '[' {
 		batch = true
@@ -56,12 +68,12 @@ func (e exchange) revision(m said, answer []byte) string {
 	}
 	header := e.header.Get(headerVersion)
 	var declared string
-	switch raw, there := m.Params.Meta[metaVersion]; {
+	switch raw, there := m.Meta[metaVersion]; {
 	case there && json.Unmarshal(raw, &declared) == nil && known(declared):
 		return declared
 	case there:
 		return rev20260728
-	case m.Method == "initialize":
+	case m.Method == "initialize" && negotiated(answer) != "":
 		return negotiated(answer)
 	case header == "":
 		return rev20250326
@@ -77,7 +89,8 @@ func known(revision string) bool {
 	return slices.Contains([]string{rev20241105, rev20250326, rev20250618, rev20251125, rev20260728}, revision)
 }
 
-// negotiated is the revision that an answer to initialize settles on.
+// negotiated is the revision that an answer to initialize settles on, "" when it
+// is an error.
 func negotiated(answer []byte) string {
 	var m struct {
 		Result struct {
@@ -87,7 +100,7 @@ func negotiated(answer []byte) string {
 	if json.Unmarshal(answer, &m) == nil && known(m.Result.Version) {
 		return m.Result.Version
 	}
-	return rev20250326
+	return ""
 }
 
 // speaks reports whether the exchange is one of the protocol.

@@ -49,6 +49,22 @@ func (j *Judge) Verdict() int {
 	return messages
 }
 
+// Objections judges one exchange of HTTP that was heard without a connection:
+// what the answer to a request with this body says that its revision does not
+// allow.
+func Objections(request *http.Request, body []byte, status int, header http.Header, answer []byte) []string {
+	published, err := schemas()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	h := hearing{schemas: published, posted: map[string][]string{}}
+	h.exchange(exchange{
+		method: request.Method, url: request.URL, header: request.Header, body: body,
+		status: status, media: mediaType(header.Get("Content-Type")), answer: answer, complete: true,
+	})
+	return h.problems
+}
+
 // judge reads what the connections carried.
 func (j *Judge) judge() (messages int, problems []string) {
 	published, err := schemas()
@@ -139,25 +155,31 @@ func (h *hearing) body(e exchange) {
 		return
 	}
 	for _, value := range values {
-		m := h.answered(e, asked, value)
-		h.message(e.revision(m, e.answer), []string{m.Method}, value)
+		m, revision := h.answered(e, asked, value)
+		h.message(revision, []string{m.Method}, value)
 	}
 }
 
-// answered returns which of the requests in a POST an answer is for.
-func (h *hearing) answered(e exchange, asked []said, value any) said {
+// answered returns which of the requests in a POST an answer is for, and its
+// revision. Who says that there is none to name has to answer an error: then
+// the server may not have been able to read the body, so the revision is the
+// header's, unless the body names one that is content with the answer.
+func (h *hearing) answered(e exchange, asked []said, value any) (said, string) {
 	object, _ := value.(map[string]any)
 	id := object["id"]
-	if id == nil && e.status >= http.StatusBadRequest || len(asked) > 1 && object["error"] != nil && id == nil {
-		return asked[0] // the request could not be read so far
+	if id == nil && (e.status >= http.StatusBadRequest || len(asked) > 1 && object["error"] != nil) {
+		if revision := e.revision(asked[0], nil); h.schemas[revision].failure(object) == nil {
+			return said{}, revision
+		}
+		return said{}, e.revision(said{}, nil)
 	}
 	for _, m := range asked {
 		if m.ID != nil && sameJSON(m.ID, id) {
-			return m
+			return m, e.revision(m, []byte(text(value)))
 		}
 	}
 	h.object("an answer to nothing that was asked: %s", text(value))
-	return said{}
+	return said{}, e.revision(said{}, nil)
 }
 
 // event judges one event of the stream that answers a POST.
@@ -168,11 +190,11 @@ func (h *hearing) event(e exchange, event Event) {
 		return
 	}
 	asked, _ := readSaid(e.body)
-	m := asked[0]
+	m, revision := asked[0], e.revision(asked[0], nil)
 	if object, _ := value.(map[string]any); object["method"] == nil {
-		m = h.answered(e, asked, value)
+		m, revision = h.answered(e, asked, value)
 	}
-	h.message(e.revision(m, []byte(event.Data)), []string{m.Method}, value)
+	h.message(revision, []string{m.Method}, value)
 }
 
 // stream judges a stream of HTTP+SSE: the endpoint first, then messages.
