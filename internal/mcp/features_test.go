@@ -147,7 +147,8 @@ func TestFeaturesThatAreNotThere(t *testing.T) {
 	}
 }
 
-func TestPagesFollowSealedCursors(t *testing.T) {
+// Every page is as private as the list.
+func TestReq061_PagesFollowSealedCursors(t *testing.T) {
 	h, url := featured(t, 2*pageSize+1)
 	seen, params, pages := map[string]bool{}, "", 0
 	for {
@@ -159,6 +160,9 @@ func TestPagesFollowSealedCursors(t *testing.T) {
 			seen[fmt.Sprint(resource["uri"])] = true
 		}
 		pages++
+		if result["cacheScope"] != "private" || result["ttlMs"] != 60000.0 {
+			t.Errorf("page %d: scope %v, lifetime %v", pages, result["cacheScope"], result["ttlMs"])
+		}
 		next, more := result["nextCursor"].(string)
 		if !more {
 			break

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -157,7 +158,7 @@ func TestReq082_InitializeNegotiates(t *testing.T) {
 	}
 }
 
-func TestNotificationsAreAccepted(t *testing.T) {
+func TestReq081_NotificationsAreAccepted(t *testing.T) {
 	url := newHarness(t).serve(t) + "/mcp"
 	for _, body := range []string{
 		`{"jsonrpc":"2.0","method":"notifications/initialized"}`,
@@ -256,30 +257,49 @@ func TestReq023_NothingWithoutCaller(t *testing.T) {
 	}
 }
 
-// A client that goes away cancels its call.
-func TestClientGoneCancelsTheCall(t *testing.T) {
-	h := newHarness(t)
-	began, ended := make(chan struct{}), make(chan error, 1)
-	h.tools.call = func(ctx context.Context, _ tool.Caller, _ json.RawMessage) (tool.Result, error) {
-		close(began)
-		<-ctx.Done()
-		ended <- ctx.Err()
-		return tool.Result{}, ctx.Err()
-	}
-	url := h.serve(t) + "/mcp"
-	ctx, cancel := context.WithCancel(t.Context())
-	request, _ := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"teams"}}`))
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Authorization", "Bearer ana/claude/1")
-	go func() {
-		<-began
-		cancel()
-	}()
-	if response, err := http.DefaultClient.Do(request); err == nil {
-		_ = response.Body.Close()
-		t.Fatal("the call was answered")
-	}
-	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Errorf("the call ended with %v", err)
+// A client that goes away cancels its call: before it got anything, and in the
+// middle of a stream (2026-07-28 transport, "Cancellation").
+func TestReq081_ClientGoneCancelsTheCall(t *testing.T) {
+	streamed, header := modern("tools/call", `"name":"teams"`)
+	streamed = strings.Replace(streamed, `"_meta":{`, `"_meta":{"progressToken":1,`, 1)
+	for name, tc := range map[string]struct {
+		body   string
+		header map[string]string
+	}{
+		"before the answer": {`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"teams"}}`, nil},
+		"on the stream":     {streamed, header},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHarness(t)
+			began, ended := make(chan struct{}), make(chan error, 1)
+			h.tools.call = func(ctx context.Context, _ tool.Caller, _ json.RawMessage) (tool.Result, error) {
+				ExchangeFrom(ctx).Progress(1, 2, "")
+				close(began)
+				<-ctx.Done()
+				ended <- ctx.Err()
+				return tool.Result{}, ctx.Err()
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			request, _ := http.NewRequestWithContext(ctx, http.MethodPost, h.serve(t)+"/mcp", strings.NewReader(tc.body))
+			for name, value := range tc.header {
+				request.Header.Set(name, value)
+			}
+			request.Header.Set("Content-Type", "application/json")
+			request.Header.Set("Authorization", "Bearer ana/claude/1")
+			go func() {
+				<-began
+				cancel()
+			}()
+			if response, err := http.DefaultClient.Do(request); err == nil {
+				rest, err := io.ReadAll(response.Body)
+				_ = response.Body.Close()
+				if err == nil || strings.Contains(string(rest), `"id"`) {
+					t.Fatalf("the call was answered: %s", rest)
+				}
+			}
+			if err := <-ended; !errors.Is(err, context.Canceled) {
+				t.Errorf("the call ended with %v", err)
+			}
+		})
 	}
 }
