@@ -27,6 +27,10 @@ type claims struct {
 	expiry    time.Time
 	notBefore time.Time
 	issuedAt  time.Time
+
+	acr      string
+	amr      []string
+	authTime time.Time
 }
 
 // decodeClaims reads the claims that verification and [oauth.Principal] need,
@@ -46,7 +50,21 @@ func decodeClaims(members strictjson.Object) (claims, error) {
 	read(&r, "nbf", &c.notBefore, dateClaim)
 	read(&r, "iat", &c.issuedAt, dateClaim)
 	c.scopes = grantedScopes(scopes)
+	readIfFit(members, "acr", &c.acr, textClaim)
+	readIfFit(members, "amr", &c.amr, listClaim)
+	readIfFit(members, "auth_time", &c.authTime, dateClaim)
 	return c, r.err
+}
+
+// readIfFit takes a claim that can only ever prove more, never less. One that
+// is not what it should be (AD FS writes auth_time as a text) proves nothing, and
+// costs nobody the token.
+func readIfFit[T any](members strictjson.Object, name string, into *T, decode func(json.RawMessage) (T, error)) {
+	if raw, present := members.Get(name); present {
+		if value, err := decode(raw); err == nil {
+			*into = value
+		}
+	}
 }
 
 // claimReader keeps the first error of several reads.

@@ -25,6 +25,7 @@ var registered = []string{
 	"alg", "typ", "kid", "crit", "b64",
 	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "scope", "scp",
 	"client_id", "azp", "nonce", "at_hash", "c_hash", "cnf",
+	"acr", "amr", "auth_time",
 }
 
 // token is a JWT on its way through verification. Nothing but issuer may be

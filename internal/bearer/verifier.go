@@ -3,6 +3,7 @@ package bearer
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -274,7 +275,12 @@ func (t *token) principal() oauth.Principal {
 		ClientID: clientID,
 		Scopes:   t.claims.scopes,
 		Audience: t.claims.audience,
+		IssuedAt: t.claims.issuedAt,
 		Expiry:   t.claims.expiry,
 		TokenID:  t.claims.tokenID,
+		ACR:      t.claims.acr,
+		AMR:      t.claims.amr,
+		AuthTime: t.claims.authTime,
+		Claims:   json.RawMessage(t.payload),
 	}
 }

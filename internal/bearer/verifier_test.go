@@ -2,6 +2,7 @@ package bearer
 
 import (
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"net/http"
@@ -346,6 +347,11 @@ func TestReq036_Principal(t *testing.T) {
 		{"scope list", map[string]any{"scope": []string{"a", "b"}}, func(p *oauth.Principal) { p.Scopes = oauth.Scopes{"a", "b"} }},
 		{"scope tokens that cannot be", map[string]any{"scope": "a b\"c \u00e9"}, func(p *oauth.Principal) { p.Scopes = oauth.Scopes{"a"} }},
 		{"audiences", map[string]any{"aud": []string{"x", testAudience}}, func(p *oauth.Principal) { p.Audience = []string{"x", testAudience} }},
+		{"issued at", map[string]any{"iat": noon.Unix()}, func(p *oauth.Principal) { p.IssuedAt = noon }},
+		{"sign-in", map[string]any{"acr": "urn:mfa", "amr": []string{"pwd", "otp"}, "auth_time": noon.Unix()}, func(p *oauth.Principal) {
+			p.ACR, p.AMR, p.AuthTime = "urn:mfa", []string{"pwd", "otp"}, noon
+		}},
+		{"sign-in that proves nothing", map[string]any{"acr": 3, "amr": []any{"pwd", 1}, "auth_time": "2026-03-04T12:00:00Z"}, func(*oauth.Principal) {}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := newForge(provider.issuer, rsaKey(), noon)
@@ -355,6 +361,7 @@ func TestReq036_Principal(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := want
+			want.Claims = must(json.Marshal(f.claims))
 			tc.change(&want)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("principal (-want +got):\n%s", diff)

@@ -3,6 +3,7 @@ package oauth
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"time"
 )
 
@@ -15,8 +16,21 @@ type Principal struct {
 	ClientID string // "client_id", else "azp"; empty when the token names none
 	Scopes   Scopes
 	Audience []string
+	IssuedAt time.Time // "iat"; zero when the token does not tell
 	Expiry   time.Time
 	TokenID  string // "jti"; empty when the token has none
+
+	// How and when the person signed in (RFC 9470 section 6.1, OpenID Connect
+	// Core section 2). Zero means that nobody vouches for it, never that it does
+	// not matter.
+	ACR      string   // "acr", the authentication context class
+	AMR      []string // "amr", the methods
+	AuthTime time.Time
+
+	// Claims are all claims of the token as one JSON object, verified, with
+	// unique keys and no longer than a token can be. Read-only: everybody who
+	// has this principal shares them.
+	Claims json.RawMessage
 }
 
 // Binding identifies the party a stream belongs to: (issuer, subject, client),
