@@ -175,6 +175,7 @@ func newVerifier(cfg config.Config, servers []*discovery.Source, fetcher *discov
 		Audiences:      cfg.Audiences(),
 		Leeway:         cfg.JWTLeeway,
 		RequiredScopes: cfg.RequiredScopes,
+		Hierarchy:      cfg.Hierarchy(),
 		Fetcher:        fetcher,
 		Logger:         logger,
 	})

@@ -48,10 +48,11 @@ type IssuerConfig struct {
 // Config is what a [Verifier] needs. There is no way to leave the issuer or the
 // audience open.
 type Config struct {
-	Issuers        []IssuerConfig // at least one
-	Audiences      []string       // at least one; see oauth.SameResource
-	Leeway         time.Duration  // 0 means 30 s; at most 60 s
-	RequiredScopes oauth.Scopes   // every request needs them
+	Issuers        []IssuerConfig  // at least one
+	Audiences      []string        // at least one; see oauth.SameResource
+	Leeway         time.Duration   // 0 means 30 s; at most 60 s
+	RequiredScopes oauth.Scopes    // every request needs them
+	Hierarchy      oauth.Hierarchy // which scopes stand for others
 	Fetcher        *discovery.Fetcher
 	Logger         *slog.Logger     // nil means none
 	Now            func() time.Time // nil means the wall clock
@@ -63,6 +64,7 @@ type Verifier struct {
 	audiences []string
 	leeway    time.Duration
 	required  oauth.Scopes
+	hierarchy oauth.Hierarchy
 	now       func() time.Time
 }
 
@@ -76,6 +78,7 @@ func New(cfg Config) (*Verifier, error) {
 		audiences: slices.Clone(cfg.Audiences),
 		leeway:    cfg.Leeway,
 		required:  slices.Clone(cfg.RequiredScopes),
+		hierarchy: cfg.Hierarchy,
 		now:       cfg.Now,
 	}
 	if v.leeway == 0 {
@@ -181,7 +184,7 @@ func (v *Verifier) Verify(ctx context.Context, access secret.Value) (oauth.Princ
 		}
 	}
 	principal := t.principal()
-	if missing := principal.Scopes.Missing(v.required); len(missing) > 0 {
+	if missing := v.hierarchy.Missing(principal.Scopes, v.required); len(missing) > 0 {
 		return oauth.Principal{}, forbidden(v.required, principal.Scopes)
 	}
 	return principal, nil

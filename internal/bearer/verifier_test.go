@@ -386,6 +386,28 @@ func TestRequiredScopes(t *testing.T) {
 	}
 }
 
+func TestReq055_RequiredScopesHonourTheHierarchy(t *testing.T) {
+	hierarchy, err := oauth.ParseHierarchy([]string{"admin>profile>teams"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	provider := startIDP(t, rsaKey())
+	v := provider.verifier(t, func(c *Config) {
+		c.RequiredScopes, c.Hierarchy = oauth.Scopes{"profile", "teams"}, hierarchy
+	})
+	f := newForge(provider.issuer, rsaKey(), noon)
+	for scope, enough := range map[string]bool{"admin": true, "profile": true, "teams": false} {
+		f.claims["scope"] = scope
+		principal, err := v.Verify(t.Context(), f.token())
+		if enough != (err == nil) {
+			t.Errorf("%s: %v", scope, err)
+		}
+		if enough && principal.Scopes.String() != scope {
+			t.Errorf("the principal of a token with %q has %q: it says what was granted", scope, principal.Scopes)
+		}
+	}
+}
+
 func TestReq025_EveryAlgorithmThatCanBeAllowed(t *testing.T) {
 	for _, key := range []signingKey{rsaKey(), rsaKey().as(ps256), ecKey(), edKey()} {
 		t.Run(key.alg, func(t *testing.T) {

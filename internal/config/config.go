@@ -38,6 +38,7 @@ type Config struct {
 	JWTLeeway            time.Duration `env:"JWT_LEEWAY" group:"Tokens" placeholder:"DURATION" default:"30s" help:"Clock difference tolerated in token times, at most 60s."`
 	ScopesSupported      oauth.Scopes  `env:"SCOPES_SUPPORTED" group:"Tokens" placeholder:"SCOPE,..." default:"openid profile email offline_access" help:"Scopes published in the metadata and asked for in challenges."`
 	RequiredScopes       oauth.Scopes  `env:"REQUIRED_SCOPES" group:"Tokens" placeholder:"SCOPE,..." help:"Scopes that every request's token must have."`
+	ScopeHierarchy       []string      `env:"SCOPE_HIERARCHY" group:"Tokens" placeholder:"CHAIN,..." help:"Scopes that stand for others, highest first, such as admin>write>read: a token with admin has write and read as well, for REQUIRED_SCOPES and for tools."`
 
 	OAuthClientID     string       `env:"OAUTH_CLIENT_ID" group:"Sign-in" placeholder:"ID" help:"Client of the browser sign-in at /auth/start. Without it /auth/* answers 503."`
 	OAuthClientSecret secret.Value `env:"OAUTH_CLIENT_SECRET" group:"Sign-in" placeholder:"SECRET" help:"Secret of OAUTH_CLIENT_ID. Leave it out for a public client."`
@@ -72,6 +73,13 @@ func (c Config) Production() bool {
 // Anything cleverer ("127.1", "localhost.") counts as production.
 func isLoopbackHost(host string) bool {
 	return host == "localhost" || host == "127.0.0.1" || host == "::1"
+}
+
+// Hierarchy returns what SCOPE_HIERARCHY declares. For a Config that passes
+// [Config.Validate] it is complete.
+func (c Config) Hierarchy() oauth.Hierarchy {
+	hierarchy, _ := oauth.ParseHierarchy(c.ScopeHierarchy) // Validate has reported the error
+	return hierarchy
 }
 
 // Endpoint returns the absolute URL of path, which begins with "/".

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
@@ -189,6 +190,9 @@ func (v *validator) tokens() {
 	}
 	if err := c.RequiredScopes.Validate(); err != nil {
 		v.problem("REQUIRED_SCOPES", err.Error(), "use the characters of RFC 6749 section 3.3")
+	}
+	if _, err := oauth.ParseHierarchy(c.ScopeHierarchy); err != nil {
+		v.problem("SCOPE_HIERARCHY", err.Error(), "write chains of scopes, highest first, such as admin>write>read, without circles")
 	}
 }
 

@@ -173,6 +173,7 @@ func TestRulesEverywhere(t *testing.T) {
 		{"negative leeway", func(c *Config) { c.JWTLeeway = -1 }, "JWT_LEEWAY"},
 		{"odd scope", func(c *Config) { c.ScopesSupported = oauth.Scopes{`a"b`} }, "SCOPES_SUPPORTED"},
 		{"odd required scope", func(c *Config) { c.RequiredScopes = oauth.Scopes{`a\b`} }, "REQUIRED_SCOPES"},
+		{"hierarchy in a circle", func(c *Config) { c.ScopeHierarchy = []string{"a>b", "b>a"} }, "SCOPE_HIERARCHY"},
 		{"secret without client", func(c *Config) { c.OAuthClientSecret = secret.New("x") }, "OAUTH_CLIENT_ID"},
 		{"client with a line break", func(c *Config) { c.OAuthClientID = "a\nb" }, "OAUTH_CLIENT_ID"},
 		{"key of 32 characters", func(c *Config) { c.SessionKey = secret.New(text(32)) }, ""},
