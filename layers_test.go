@@ -22,6 +22,7 @@ var layers = map[string]int{
 	"internal/secret":      1,
 	"internal/negotiate":   1,
 	"internal/oauth":       1,
+	"internal/policy":      1,
 	"internal/egress":      1,
 	"internal/discovery":   1,
 	"internal/strictjson":  1,
