@@ -133,7 +133,7 @@ func (f *Flow) match(r *http.Request, response authorizationResponse) (attempt, 
 // replica's memory for as long as a kept copy of the cookie would open.
 func (f *Flow) useUp(w http.ResponseWriter, r *http.Request, mine attempt) error {
 	now := f.now()
-	_, first := f.used.claim(now, mine.state.Reveal(), func() struct{} { return struct{}{} })
+	_, first := f.used.Claim(now, mine.state.Reveal(), func() struct{} { return struct{}{} })
 	rest := slices.DeleteFunc(f.cookies.attempts(r), func(a attempt) bool {
 		return a.expired(now) || a.state.Equal(mine.state)
 	})

@@ -346,27 +346,6 @@ func TestTokenSyntax(t *testing.T) {
 	}
 }
 
-func TestClaimedStatesAreForgottenLate(t *testing.T) {
-	g := newGenerations[struct{}](4, time.Minute)
-	now := time.Now()
-	claim := func(at time.Duration, key string) bool {
-		_, made := g.claim(now.Add(at), key, func() struct{} { return struct{}{} })
-		return made
-	}
-	if !claim(0, "a") || claim(59*time.Second, "a") || claim(90*time.Second, "a") {
-		t.Error("forgotten too early")
-	}
-	if !claim(10*time.Minute, "a") {
-		t.Error("never forgotten")
-	}
-	for i := range 100 {
-		claim(10*time.Minute, fmt.Sprint(i))
-		if n := len(g.current) + len(g.previous); n > 8 {
-			t.Fatalf("%d entries", n)
-		}
-	}
-}
-
 func FuzzCallbackQuery(f *testing.F) {
 	f.Add("state=a&code=b&iss=c")
 	f.Add("state=a&error=b")

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/discovery"
+	"tecrolabs.dev/oauth-mcp-server/internal/generations"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
@@ -67,7 +68,7 @@ type Flow struct {
 	pages    *template.Template
 	origin   string // of ServerURL, as browsers write it in Origin
 	cookies  *cookieJar
-	used     *generations[struct{}] // states that reached the token exchange
+	used     *generations.Map[struct{}] // states that reached the token exchange
 	endpoint *tokenEndpoint
 	limits   *refreshLimits
 	recent   *recentResults
@@ -104,7 +105,7 @@ func New(cfg Config) (*Flow, error) {
 		return nil, fmt.Errorf("authcode: %w", err)
 	}
 	f.cookies = cookies
-	f.used = newGenerations[struct{}](maxUsedStates, attemptLifetime+clockSkew)
+	f.used = generations.New[struct{}](maxUsedStates, attemptLifetime+clockSkew)
 	f.endpoint = newTokenEndpoint(cfg, f.now)
 	f.limits = newRefreshLimits()
 	f.recent = newRecentResults()

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/generations"
 )
 
 // Limits of /auth/refresh per replica. The one per token stops a client that
@@ -28,22 +30,22 @@ const (
 
 type refreshLimits struct {
 	everybody *rate.Limiter
-	addresses *generations[*rate.Limiter]
-	tokens    *generations[*rate.Limiter]
+	addresses *generations.Map[*rate.Limiter]
+	tokens    *generations.Map[*rate.Limiter]
 }
 
 func newRefreshLimits() *refreshLimits {
 	return &refreshLimits{
 		everybody: rate.NewLimiter(refreshesPerSecond, refreshBurst),
-		addresses: newGenerations[*rate.Limiter](maxLimiters, limiterLifetime),
-		tokens:    newGenerations[*rate.Limiter](maxLimiters, limiterLifetime),
+		addresses: generations.New[*rate.Limiter](maxLimiters, limiterLifetime),
+		tokens:    generations.New[*rate.Limiter](maxLimiters, limiterLifetime),
 	}
 }
 
 // admit counts one request against its address and then against everybody's
 // limit, so that a caller over its own limit takes nothing from the others.
 func (l *refreshLimits) admit(now time.Time, remoteAddr string) error {
-	address, _ := l.addresses.claim(now, addressKey(remoteAddr), func() *rate.Limiter {
+	address, _ := l.addresses.Claim(now, addressKey(remoteAddr), func() *rate.Limiter {
 		return rate.NewLimiter(refreshesPerAddress, addressBurst)
 	})
 	if err := take(address, now); err != nil {
@@ -54,7 +56,7 @@ func (l *refreshLimits) admit(now time.Time, remoteAddr string) error {
 
 // admitToken counts one request with the refresh token of that key.
 func (l *refreshLimits) admitToken(now time.Time, key string) error {
-	limiter, _ := l.tokens.claim(now, key, func() *rate.Limiter {
+	limiter, _ := l.tokens.Claim(now, key, func() *rate.Limiter {
 		return rate.NewLimiter(rate.Every(tokenInterval), tokenBurst)
 	})
 	return take(limiter, now)

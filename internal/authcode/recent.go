@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/generations"
 	"tecrolabs.dev/oauth-mcp-server/internal/seal"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
@@ -36,7 +37,7 @@ type redemption struct {
 // memory. Each one is sealed under a key derived from the refresh token it
 // replaced, which is itself kept nowhere: a dump of the memory opens nothing.
 type recentResults struct {
-	results *generations[recentResult]
+	results *generations.Map[recentResult]
 }
 
 type recentResult struct {
@@ -45,7 +46,7 @@ type recentResult struct {
 }
 
 func newRecentResults() *recentResults {
-	return &recentResults{results: newGenerations[recentResult](maxRecent, unverifiedWindow)}
+	return &recentResults{results: generations.New[recentResult](maxRecent, unverifiedWindow)}
 }
 
 // sealedRedemption is a redemption inside the seal.
@@ -66,7 +67,7 @@ func tokenKey(refreshToken secret.Value) string {
 // find returns what refreshToken gave a moment ago.
 func (c *recentResults) find(now time.Time, refreshToken secret.Value) (redemption, bool) {
 	key := tokenKey(refreshToken)
-	result, ok := c.results.get(now, key)
+	result, ok := c.results.Get(now, key)
 	if !ok || !now.Before(result.expires) {
 		return redemption{}, false
 	}
@@ -110,5 +111,5 @@ func (c *recentResults) keep(now time.Time, refreshToken secret.Value, r redempt
 		window = idempotentWindow
 	}
 	key := tokenKey(refreshToken)
-	c.results.put(now, key, recentResult{sealed: s.Seal(plain, key), expires: now.Add(window)})
+	c.results.Put(now, key, recentResult{sealed: s.Seal(plain, key), expires: now.Add(window)})
 }

@@ -285,10 +285,10 @@ func TestReq097_NothingReadableStaysInMemory(t *testing.T) {
 	if got := s.refresh(token); got.StatusCode != http.StatusOK {
 		t.Fatal(got.text)
 	}
-	if len(s.flow.recent.results.current) != 1 {
+	if s.flow.recent.results.Len() != 1 {
 		t.Error("the result was not kept")
 	}
-	s.noSecretIn("the memory", fmt.Sprintf("%+v", s.flow.recent.results.current))
+	s.noSecretIn("the memory", fmt.Sprintf("%+v", s.flow.recent.results))
 	if _, found := s.flow.recent.find(s.now(), secret.New(token+"x")); found {
 		t.Error("another token finds it")
 	}

@@ -38,12 +38,12 @@ const (
 	ReasonError      = "rule_error" // wrong types, a division by zero and the like
 )
 
-// EvaluationError says that a rule gave no verdict, which denies. Its text is a word of
-// a closed list: what an evaluation failed at may hold a person's data.
+// EvaluationError says that a rule gave no verdict, which denies. Its text is a
+// word of a closed list: what an evaluation failed at may hold a person's data.
 type EvaluationError struct{ Reason string }
 
 // Error returns the reason.
-func (f *EvaluationError) Error() string { return "policy: " + f.Reason }
+func (e *EvaluationError) Error() string { return "policy: " + e.Reason }
 
 // Facts is what rules may know of a caller, read once for any number of rules.
 // It does not change. Use [NewFacts].
@@ -56,8 +56,8 @@ type Caller struct {
 	Claims                    json.RawMessage // a JSON object; nil is one without members
 }
 
-// NewFacts reads the claims. The error is an [*EvaluationError]: claims that are no JSON
-// object.
+// NewFacts reads the claims. The error is an [*EvaluationError]: claims that are
+// no JSON object.
 func NewFacts(c Caller) (*Facts, error) {
 	claims := map[string]any{}
 	if len(c.Claims) > 0 {
