@@ -263,6 +263,10 @@ func (askingTools) Definitions() []tool.Definition {
 	return []tool.Definition{{Name: "ask", InputSchema: json.RawMessage(`{"type":"object"}`)}}
 }
 
+func (a askingTools) Listed(context.Context, oauth.Principal) []tool.Definition {
+	return a.Definitions()
+}
+
 func (askingTools) Call(context.Context, tool.Caller, string, json.RawMessage) (tool.Result, error) {
 	return tool.Result{}, &mcp.InputRequired{Requests: map[string]mcp.InputRequest{
 		"name": {Method: "elicitation/create", Params: json.RawMessage(`{"message":"Who?","requestedSchema":{"type":"object","properties":{}}}`)},

@@ -7,6 +7,7 @@ import (
 
 	"tecrolabs.dev/oauth-mcp-server/internal/app"
 	"tecrolabs.dev/oauth-mcp-server/internal/mcp"
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/tool"
 )
 
@@ -69,6 +70,9 @@ func (f *Fixtures) Definitions() []tool.Definition {
 	}
 	return definitions
 }
+
+// Listed implements [mcp.Tools]: everybody sees everything.
+func (f *Fixtures) Listed(context.Context, oauth.Principal) []tool.Definition { return f.Definitions() }
 
 // Call implements [mcp.Tools].
 func (f *Fixtures) Call(ctx context.Context, _ tool.Caller, name string, arguments json.RawMessage) (tool.Result, error) {

@@ -58,7 +58,7 @@ func ListTools(w io.Writer, cfg config.Config, asJSON bool) error {
 			if one.Name != definition.Name {
 				continue
 			}
-			scopes := definition.Scopes.String()
+			scopes := definition.Access.Scopes.String()
 			if scopes == "" {
 				scopes = "-"
 			}

@@ -13,6 +13,7 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/apptest"
 	"tecrolabs.dev/oauth-mcp-server/internal/apptest/teststore"
 	"tecrolabs.dev/oauth-mcp-server/internal/mcp"
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/tool"
 )
 
@@ -23,6 +24,9 @@ type curious struct{}
 func (curious) Definitions() []tool.Definition {
 	return []tool.Definition{{Name: "greet", Description: "Greets.", InputSchema: json.RawMessage(`{"type":"object"}`)}}
 }
+
+// Listed implements [mcp.Tools].
+func (c curious) Listed(context.Context, oauth.Principal) []tool.Definition { return c.Definitions() }
 
 // Call implements [mcp.Tools].
 func (curious) Call(ctx context.Context, _ tool.Caller, _ string, _ json.RawMessage) (tool.Result, error) {

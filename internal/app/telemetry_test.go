@@ -155,6 +155,8 @@ func TestMetrics(t *testing.T) {
 		`oauth_mcp_server.authentications {decision=allow reason=ok} 3`,
 		`oauth_mcp_server.authentications {decision=deny reason=expired} 1`,
 		`oauth_mcp_server.authentications {decision=deny reason=no_token} 1`,
+		`oauth_mcp_server.tool_decisions {decision=allow gen_ai.tool.name=otus_teams reason=ok} 1`,
+		`oauth_mcp_server.tool_decisions {decision=deny reason=unknown_tool} 1`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("series (-want +got):\n%s", diff)

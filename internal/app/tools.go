@@ -12,6 +12,7 @@ import (
 
 	"tecrolabs.dev/oauth-mcp-server/internal/config"
 	"tecrolabs.dev/oauth-mcp-server/internal/egress"
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
 	"tecrolabs.dev/oauth-mcp-server/internal/tool"
 	"tecrolabs.dev/oauth-mcp-server/internal/upstream"
@@ -32,10 +33,12 @@ type liveTools struct {
 	// transport reaches every upstream of every catalogue.
 	transport *http.Transport
 	telemetry *telemetry.Provider
+	// elevations outlives every catalogue.
+	elevations *tool.Elevations
 }
 
 func newLiveTools(cfg config.Config, policy egress.Policy, logger *slog.Logger, measure *telemetry.Provider) (*liveTools, error) {
-	t := &liveTools{cfg: cfg, logger: logger, transport: egress.NewTransport(policy, nil), telemetry: measure}
+	t := &liveTools{cfg: cfg, logger: logger, transport: egress.NewTransport(policy, nil), telemetry: measure, elevations: tool.NewElevations()}
 	return t, t.load()
 }
 
@@ -71,7 +74,10 @@ func (t *liveTools) load() error {
 		}
 		senders[u.Name] = client
 	}
-	runner, err := tool.NewRunner(tool.RunnerConfig{Catalogue: catalogue, Senders: senders, Logger: t.logger})
+	runner, err := tool.NewRunner(tool.RunnerConfig{
+		Catalogue: catalogue, Senders: senders, Logger: t.logger, Hierarchy: t.cfg.Hierarchy(),
+		ListObtainable: t.cfg.ToolsListed == config.ListObtainable, Elevations: t.elevations, Meter: t.telemetry.Meter(),
+	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", source, err)
 	}
@@ -97,6 +103,11 @@ func readCatalogue(path string) (source string, data []byte, err error) {
 
 // Definitions returns the tools of the catalogue in use.
 func (t *liveTools) Definitions() []tool.Definition { return t.runner.Load().Definitions() }
+
+// Listed returns the tools of the catalogue in use that p is shown.
+func (t *liveTools) Listed(ctx context.Context, p oauth.Principal) []tool.Definition {
+	return t.runner.Load().Listed(ctx, p)
+}
 
 // Call calls a tool of the catalogue in use.
 func (t *liveTools) Call(ctx context.Context, caller tool.Caller, name string, arguments json.RawMessage) (tool.Result, error) {

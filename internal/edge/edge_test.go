@@ -84,6 +84,8 @@ func start(t *testing.T, change func(*Config)) *edgeTest {
 				return oauth.Principal{Issuer: "https://i", Subject: "ana", ClientID: "claude", Expiry: time.Now().Add(time.Hour)}, nil
 			case "narrow":
 				return oauth.Principal{}, oauth.InsufficientScope(oauth.Scopes{"teams"}, oauth.Scopes{"openid"})
+			case "weak":
+				return oauth.Principal{}, oauth.InsufficientAuthentication([]string{"mfa"}, 10*time.Minute)
 			case "outage":
 				return oauth.Principal{}, oauth.Unavailable("The signing keys cannot be fetched; try again.", 1500*time.Millisecond, nil)
 			}
@@ -168,6 +170,7 @@ func TestReq016_Req018_Req021_Req022_Req054_Req056_ChallengesWithAToken(t *testi
 	}{
 		{"expired", document + `scope="openid profile email offline_access", error="invalid_token", error_description="The token expired; sign in again."`, "invalid_token", 401, ""},
 		{"narrow", document + `scope="openid teams", error="insufficient_scope", error_description="This operation needs the scopes: teams"`, "insufficient_scope", 403, ""},
+		{"weak", document + `scope="openid profile email offline_access", error="insufficient_user_authentication", error_description="This operation needs a sign-in of the class mfa, not longer than 600 seconds ago; sign in again", acr_values="mfa", max_age="600"`, "insufficient_user_authentication", 401, ""},
 		{"outage", "", "temporarily_unavailable", 503, "2"},
 	} {
 		got := e.do("POST", "/mcp", authorized, "Bearer "+tc.token)

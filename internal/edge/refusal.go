@@ -64,6 +64,7 @@ func (e *Edge) challenge(route Route, refusal *oauth.Refusal) oauth.Challenge {
 	}
 	if refusal.Code != oauth.CodeUnauthorized { // no error code without credentials
 		challenge.Error, challenge.ErrorDescription = refusal.Code, refusal.Description
+		challenge.ACRValues, challenge.MaxAge = refusal.ACRValues, refusal.MaxAge
 	}
 	return challenge
 }

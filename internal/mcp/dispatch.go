@@ -16,7 +16,11 @@ import (
 // Tools is what the dispatcher needs of the catalogue; *tool.Runner is one.
 // The list may change between calls.
 type Tools interface {
+	// Definitions returns all tools, whoever asks.
 	Definitions() []tool.Definition
+	// Listed returns the tools that tools/list shows p, always the same for the
+	// same authorisation.
+	Listed(ctx context.Context, p oauth.Principal) []tool.Definition
 	Call(ctx context.Context, caller tool.Caller, name string, arguments json.RawMessage) (tool.Result, error)
 }
 
@@ -135,8 +139,8 @@ func (s *Server) common(revision Revision) common {
 }
 
 // cacheable is what list and discovery results of 2026-07-28 carry. The scope
-// is private although every caller sees the same list: it is behind
-// authentication, and a shared cache would show it to anybody.
+// is private: what is listed depends on who asks, and all of it is behind
+// authentication.
 type cacheable struct {
 	TTL   *int64 `json:"ttlMs,omitempty"`
 	Scope string `json:"cacheScope,omitempty"`

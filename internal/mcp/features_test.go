@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/strictjson"
 	"tecrolabs.dev/oauth-mcp-server/internal/tool"
 )
@@ -379,6 +380,10 @@ func (headerTools) Definitions() []tool.Definition {
 		"flag":{"type":"boolean","x-mcp-header":"Flag"},
 		"where":{"type":"object","properties":{"city":{"type":"string","x-mcp-header":"City"}}},
 		"free":{"type":"string"}}}`)}}
+}
+
+func (h headerTools) Listed(context.Context, oauth.Principal) []tool.Definition {
+	return h.Definitions()
 }
 
 func TestReq058_ParameterHeadersAgreeWithTheArguments(t *testing.T) {

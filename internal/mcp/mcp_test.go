@@ -24,12 +24,16 @@ type fakeTools struct {
 	call func(ctx context.Context, caller tool.Caller, arguments json.RawMessage) (tool.Result, error)
 }
 
-func (f *fakeTools) Definitions() []tool.Definition {
+func (fakeTools) Definitions() []tool.Definition {
 	return []tool.Definition{{
 		Name: "teams", Title: "Teams", Description: "Lists teams.",
 		InputSchema: json.RawMessage(`{"type":"object","additionalProperties":false}`),
 		Annotations: &tool.Annotations{ReadOnlyHint: new(true)},
 	}}
+}
+
+func (f fakeTools) Listed(context.Context, oauth.Principal) []tool.Definition {
+	return f.Definitions()
 }
 
 func (f *fakeTools) Call(ctx context.Context, caller tool.Caller, name string, arguments json.RawMessage) (tool.Result, error) {

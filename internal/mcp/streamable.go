@@ -206,6 +206,9 @@ func (s *Server) failureInline(c call, err error) json.RawMessage {
 	}
 	refusal := oauth.AsRefusal(err)
 	data := map[string]any{"status": refusal.Status, "error": refusal.Code}
+	if refusal.Scope != nil {
+		data["scope"] = refusal.Scope.String()
+	}
 	if refusal.RetryAfter > 0 {
 		data["retryAfter"] = int(refusal.RetryAfter.Seconds())
 	}

@@ -18,8 +18,8 @@ type listedTool struct {
 	Annotations  *tool.Annotations `json:"annotations,omitempty"`
 }
 
-func (s *Server) listTools(_ context.Context, c call) (any, error) {
-	part, next, failure := page(s, c, s.tools.Definitions())
+func (s *Server) listTools(ctx context.Context, c call) (any, error) {
+	part, next, failure := page(s, c, s.tools.Listed(ctx, c.caller.Principal))
 	if failure != nil {
 		return nil, failure
 	}

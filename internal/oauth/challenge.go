@@ -1,14 +1,20 @@
 package oauth
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+	"time"
+)
 
 // Challenge is one WWW-Authenticate challenge of the Bearer scheme (RFC 6750
 // section 3, RFC 9728 section 5.1).
 type Challenge struct {
-	ResourceMetadata string // URL of the RFC 9728 document of the endpoint that was hit
-	Scope            Scopes // what to ask for
-	Error            string // "" when the request carried no credentials (RFC 6750 section 3.1)
-	ErrorDescription string // one safe sentence; never holds "scope=" or "error="
+	ResourceMetadata string        // URL of the RFC 9728 document of the endpoint that was hit
+	Scope            Scopes        // what to ask for
+	Error            string        // "" when the request carried no credentials (RFC 6750 section 3.1)
+	ErrorDescription string        // one safe sentence; never holds "scope=" or "error="
+	ACRValues        []string      // how the person should sign in (RFC 9470 section 3)
+	MaxAge           time.Duration // how long ago at most, in whole seconds; 0 is left out
 }
 
 // String returns the header value, Bearer first and parameters in a fixed
@@ -33,6 +39,10 @@ func (c Challenge) String() string {
 	param("scope", c.Scope.String())
 	param("error", c.Error)
 	param("error_description", c.ErrorDescription)
+	param("acr_values", strings.Join(c.ACRValues, " "))
+	if c.MaxAge > 0 {
+		param("max_age", strconv.FormatInt(int64(c.MaxAge.Seconds()), 10))
+	}
 	return b.String()
 }
 

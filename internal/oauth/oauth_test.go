@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestReq019_ChallengeBytes(t *testing.T) {
+func TestReq019_Req037_ChallengeBytes(t *testing.T) {
 	for _, tc := range []struct {
 		challenge Challenge
 		want      string
@@ -20,6 +20,7 @@ func TestReq019_ChallengeBytes(t *testing.T) {
 		{Challenge{}, `Bearer`},
 		{Challenge{ResourceMetadata: "http://h/.well-known/oauth-protected-resource", Scope: Scopes{"openid", "email"}}, `Bearer resource_metadata="http://h/.well-known/oauth-protected-resource", scope="openid email"`},
 		{Challenge{Error: "invalid_token", ErrorDescription: `a "quoted" \ text` + "\r\nSet-Cookie: x"}, `Bearer error="invalid_token", error_description="a 'quoted' ? text??Set-Cookie: x"`},
+		{Challenge{Error: "insufficient_user_authentication", ErrorDescription: "Sign in.", ACRValues: []string{"mfa", "urn:x:phr"}, MaxAge: 90 * time.Second}, `Bearer error="insufficient_user_authentication", error_description="Sign in.", acr_values="mfa urn:x:phr", max_age="90"`},
 	} {
 		if diff := cmp.Diff(tc.want, tc.challenge.String()); diff != "" {
 			t.Error(diff)
@@ -29,16 +30,19 @@ func TestReq019_ChallengeBytes(t *testing.T) {
 
 // challengeSyntax is a challenge as RFC 9110 section 11.6.1 has it, with this
 // server's parameters in their order.
-var challengeSyntax = regexp.MustCompile(`\ABearer( resource_metadata="[^"]*")?(,? scope="[^"]*")?(,? error="[^"]*")?(,? error_description="[^"]*")?\z`)
+var challengeSyntax = regexp.MustCompile(`\ABearer( resource_metadata="[^"]*")?(,? scope="[^"]*")?(,? error="[^"]*")?(,? error_description="[^"]*")?(,? acr_values="[^"]*")?(,? max_age="[0-9]+")?\z`)
 
 // FuzzChallenge: whatever is put in, the header has one line, balanced quotes
 // and no character that RFC 6750 section 3 forbids in a quoted value.
 func FuzzChallenge(f *testing.F) {
-	f.Add("https://h/x", "openid", "invalid_token", "The token expired.")
-	f.Add("\r\n", `"`, `\"`, "é\x00")
-	f.Add("0", "0", "0", ", ")
-	f.Fuzz(func(t *testing.T, metadata, scope, code, description string) {
-		header := Challenge{ResourceMetadata: metadata, Scope: ParseScopes(scope), Error: code, ErrorDescription: description}.String()
+	f.Add("https://h/x", "openid", "invalid_token", "The token expired.", "mfa", int64(0))
+	f.Add("\r\n", `"`, `\"`, "é\x00", "\"\n", int64(-1))
+	f.Add("0", "0", "0", ", ", "0", int64(time.Minute))
+	f.Fuzz(func(t *testing.T, metadata, scope, code, description, acr string, maxAge int64) {
+		header := Challenge{
+			ResourceMetadata: metadata, Scope: ParseScopes(scope), Error: code, ErrorDescription: description,
+			ACRValues: []string{acr}, MaxAge: time.Duration(maxAge),
+		}.String()
 		if strings.ContainsAny(header, "\r\n\x00\\") || strings.Count(header, `"`)%2 != 0 {
 			t.Fatalf("%q", header)
 		}
@@ -166,6 +170,10 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	if r := InsufficientScope(Scopes{"a"}, Scopes{"b"}); r.Status != 403 || r.Scope.String() != "b a" {
+		t.Errorf("%+v", r)
+	}
+	if r := InsufficientAuthentication([]string{"mfa", "phr"}, time.Minute); r.Status != 401 || !r.Challenge ||
+		r.Description != "This operation needs a sign-in of the class mfa or phr, not longer than 60 seconds ago; sign in again" {
 		t.Errorf("%+v", r)
 	}
 	if r := BadRequest("two_headers", "Send one."); r.Status != 400 || r.Challenge {

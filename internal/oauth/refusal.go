@@ -4,25 +4,27 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
 // Error codes of RFC 6749 section 5.2, RFC 6750 section 3.1 and the ones that
 // this server adds for situations those do not name.
 const (
-	CodeInvalidRequest         = "invalid_request"
-	CodeInvalidToken           = "invalid_token"
-	CodeInsufficientScope      = "insufficient_scope"
-	CodeInvalidGrant           = "invalid_grant"
-	CodeAccessDenied           = "access_denied"
-	CodeServerError            = "server_error"
-	CodeTemporarilyUnavailable = "temporarily_unavailable"
-	CodeUnauthorized           = "unauthorized"       // no credentials at all
-	CodeForbidden              = "forbidden"          // refused for another reason than a scope
-	CodeNotFound               = "not_found"          // no such URL
-	CodeMethodNotAllowed       = "method_not_allowed" // wrong HTTP method
-	CodeRequestTooLarge        = "request_too_large"  // body over its bound
-	CodeTooManyRequests        = "too_many_requests"  // a limit was reached
+	CodeInvalidRequest                 = "invalid_request"
+	CodeInvalidToken                   = "invalid_token"
+	CodeInsufficientScope              = "insufficient_scope"
+	CodeInsufficientUserAuthentication = "insufficient_user_authentication" // RFC 9470 section 3
+	CodeInvalidGrant                   = "invalid_grant"
+	CodeAccessDenied                   = "access_denied"
+	CodeServerError                    = "server_error"
+	CodeTemporarilyUnavailable         = "temporarily_unavailable"
+	CodeUnauthorized                   = "unauthorized"       // no credentials at all
+	CodeForbidden                      = "forbidden"          // refused for another reason than a scope
+	CodeNotFound                       = "not_found"          // no such URL
+	CodeMethodNotAllowed               = "method_not_allowed" // wrong HTTP method
+	CodeRequestTooLarge                = "request_too_large"  // body over its bound
+	CodeTooManyRequests                = "too_many_requests"  // a limit was reached
 )
 
 // Refusal is an error with two faces: what the client reads (Status, Code,
@@ -36,6 +38,8 @@ type Refusal struct { //nolint:errname // named for what it is: an answer, not o
 	RetryAfter  time.Duration // sent as Retry-After when positive
 	Challenge   bool          // send WWW-Authenticate with the endpoint's metadata and scopes
 	Scope       Scopes        // scopes for the challenge; nil means the endpoint's own
+	ACRValues   []string      // for the challenge: how the person should sign in (RFC 9470 section 3)
+	MaxAge      time.Duration // for the challenge: how long ago at most; 0 is not sent
 	Err         error         // private cause, for the log only
 }
 
@@ -93,6 +97,24 @@ func InsufficientScope(need, granted Scopes) *Refusal {
 		Scope:       granted.Union(need),
 		Description: "This operation needs the scopes: " + need.String(),
 		Reason:      "insufficient_scope",
+	}
+}
+
+// InsufficientAuthentication refuses a token whose person did not sign in the way
+// the operation asks for (RFC 9470 section 3): one of the acr values, and at most
+// maxAge ago, where they are set.
+func InsufficientAuthentication(acr []string, maxAge time.Duration) *Refusal {
+	var asks []string
+	if len(acr) > 0 {
+		asks = append(asks, "of the class "+strings.Join(acr, " or "))
+	}
+	if maxAge > 0 {
+		asks = append(asks, fmt.Sprintf("not longer than %d seconds ago", int64(maxAge.Seconds())))
+	}
+	return &Refusal{
+		Status: http.StatusUnauthorized, Code: CodeInsufficientUserAuthentication, Challenge: true,
+		ACRValues: acr, MaxAge: maxAge, Reason: "insufficient_user_authentication",
+		Description: "This operation needs a sign-in " + strings.Join(asks, ", ") + "; sign in again",
 	}
 }
 

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/google/jsonschema-go/jsonschema"
-
-	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 )
 
 //go:embed catalogue.yaml
@@ -27,7 +25,7 @@ type Definition struct {
 	InputSchema  json.RawMessage `json:"inputSchema"`
 	OutputSchema json.RawMessage `json:"outputSchema,omitempty"` // nil when none is declared
 	Annotations  *Annotations    `json:"annotations,omitempty"`
-	Scopes       oauth.Scopes    `json:"-"` // needed to call it
+	Access       Access          `json:"-"` // who may call it
 }
 
 // Annotations are hints to a client about what a tool does. A nil hint is not

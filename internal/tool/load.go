@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/policy"
 )
 
 // Bounds of a catalogue.
@@ -41,9 +43,9 @@ const nameRule = "a name has 1 to 64 of the characters a-z, 0-9 and _"
 
 // The keys each part of a catalogue may have.
 var (
-	rootKeys       = []string{"upstreams", "tools"}
+	rootKeys       = []string{"default", "upstreams", "tools"}
 	upstreamKeys   = []string{"url", "credential", "audience", "timeout", "max_response"}
-	toolKeys       = []string{"name", "title", "description", "upstream", "method", "path", "query", "input", "output", "scopes", "annotations"}
+	toolKeys       = []string{"name", "title", "description", "upstream", "method", "path", "query", "input", "output", "scopes", "rule", "acr", "max_age", "annotations"}
 	annotationKeys = []string{"title", "read_only", "destructive", "idempotent", "open_world"}
 )
 
@@ -52,6 +54,8 @@ type loader struct {
 	problems
 	variables map[string]string
 	catalogue Catalogue
+	compiler  *policy.Compiler
+	deny      bool           // what holds for tools that say nothing
 	toolLines map[string]int // tool names seen, with their line
 }
 
@@ -67,8 +71,13 @@ func Load(data []byte, variables map[string]string) (*Catalogue, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{variables: variables, toolLines: map[string]int{}}
+	compiler, err := policy.NewCompiler()
+	if err != nil {
+		return nil, err
+	}
+	l := &loader{variables: variables, compiler: compiler, toolLines: map[string]int{}}
 	top := l.object(root, "", rootKeys)
+	l.deny = l.defaultAccess(top)
 	l.upstreams(top)
 	l.tools(top)
 	if err := l.err(); err != nil {
@@ -202,12 +211,9 @@ func (l *loader) tool(entry object) *declaredTool {
 			Title:       l.bounded(entry, "title", entry.text("title"), maxTitle),
 			Description: l.bounded(entry, "description", entry.required("description", "say what it does and when to use it; models choose by it"), maxDescription),
 			Annotations: l.annotations(entry),
-			Scopes:      entry.texts("scopes"),
+			Access:      l.access(entry),
 		},
 		upstream: entry.required("upstream", "name the API to call, one of the keys of upstreams"),
-	}
-	if err := tool.definition.Scopes.Validate(); err != nil {
-		l.add(entry.fields["scopes"], entry.at("scopes"), "%v", err)
 	}
 	known := func(u Upstream) bool { return u.Name == tool.upstream }
 	if tool.upstream != "" && !slices.ContainsFunc(l.catalogue.upstreams, known) {

@@ -106,7 +106,7 @@ func TestLoadReadsEverything(t *testing.T) {
 	yes, no := true, false
 	want := []Definition{
 		{
-			Name: "a_first", Title: "First", Description: "The first one", Scopes: []string{"teams:read", "teams"},
+			Name: "a_first", Title: "First", Description: "The first one", Access: Access{Scopes: []string{"teams:read", "teams"}},
 			InputSchema: json.RawMessage(`{"type":"object","required":["page"],"properties":{"page":{"type":"integer","minimum":1,"maximum":100},` +
 				`"kind":{"type":"string","enum":["a","b"]},"deep":{"type":"boolean"},"ratio":{"type":"number"}},"additionalProperties":false}`),
 			OutputSchema: json.RawMessage(`{"type":"object","required":["teams"],"properties":{"teams":{"type":"array","items":{"type":"object"}}}}`),
@@ -159,7 +159,7 @@ tools:
 `
 	mustLoad(t, good)
 	for name, tc := range map[string]struct{ old, new, want string }{
-		"unknown root key":        {"tools:", "tool: 1\ntools:", `line 5: unknown key "tool"; want one of: upstreams, tools`},
+		"unknown root key":        {"tools:", "tool: 1\ntools:", `line 5: unknown key "tool"; want one of: default, upstreams, tools`},
 		"unknown upstream key":    {"    credential:", "    retries: 3\n    credential:", `line 4: upstreams.otus: unknown key "retries"`},
 		"unknown tool key":        {"method: GET", "method: GET\n    metod: GET", `line 10: tools[0]: unknown key "metod"`},
 		"duplicate key":           {"method: GET", "method: GET\n    method: POST", `line 10: tools[0]: the key "method" is there twice`},

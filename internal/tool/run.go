@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
@@ -45,6 +48,13 @@ type RunnerConfig struct {
 	Catalogue *Catalogue
 	Senders   map[string]Sender // by upstream name; one for each
 	Logger    *slog.Logger
+	Hierarchy oauth.Hierarchy // which scopes stand for others
+	// ListObtainable lists tools too that a caller could call after asking for
+	// more scopes or signing in again.
+	ListObtainable bool
+	// Elevations is kept from one catalogue to the next; nil means a new one.
+	Elevations *Elevations
+	Meter      metric.Meter // nil: nothing is counted
 }
 
 // Runner calls tools. It is safe for concurrent use.
@@ -54,6 +64,11 @@ type Runner struct {
 	upstreams map[string]Upstream
 	senders   map[string]Sender
 	logger    *slog.Logger
+	hierarchy oauth.Hierarchy
+
+	listObtainable bool
+	elevations     *Elevations
+	decisions      metric.Int64Counter
 }
 
 // NewRunner returns a runner. A missing catalogue, logger or sender is an
@@ -63,8 +78,20 @@ func NewRunner(cfg RunnerConfig) (*Runner, error) {
 		return nil, errors.New("tool: a runner needs a catalogue and a logger")
 	}
 	r := &Runner{
-		catalogue: cfg.Catalogue, logger: cfg.Logger,
+		catalogue: cfg.Catalogue, logger: cfg.Logger, hierarchy: cfg.Hierarchy,
+		listObtainable: cfg.ListObtainable, elevations: cfg.Elevations,
 		tools: map[string]*declaredTool{}, upstreams: map[string]Upstream{}, senders: map[string]Sender{},
+	}
+	if r.elevations == nil {
+		r.elevations = NewElevations()
+	}
+	if cfg.Meter == nil {
+		cfg.Meter = noop.Meter{}
+	}
+	var err error
+	if r.decisions, err = cfg.Meter.Int64Counter("oauth_mcp_server.tool_decisions", metric.WithUnit("{decision}"),
+		metric.WithDescription("Calls of tools, by what was decided about them and why.")); err != nil {
+		return nil, fmt.Errorf("tool: %w", err)
 	}
 	for _, upstream := range cfg.Catalogue.upstreams {
 		sender := cfg.Senders[upstream.Name]
@@ -85,13 +112,14 @@ func (r *Runner) Definitions() []Definition { return r.catalogue.Definitions() }
 // Call calls the tool name for caller. It returns
 //   - *[UnknownToolError] and *[InvalidArgumentsError] for a call that makes no sense,
 //   - *[oauth.Refusal] for one that the caller may not make: a scope is missing,
-//     the token does not name the API's audience, or the API itself said 401 or
-//     403 to the caller's token,
+//     the person did not sign in as the tool asks, a rule denies, the token does
+//     not name the API's audience, or the API itself said 401 or 403 to the
+//     caller's token,
 //   - a [Result] for everything else, failures of the API included.
 //
 // Nothing is sent before all checks passed. Every call leaves one audit record.
 func (r *Runner) Call(ctx context.Context, caller Caller, name string, arguments json.RawMessage) (Result, error) {
-	c := &call{caller: caller, tool: r.tools[name], started: time.Now()}
+	c := &call{caller: caller, applicant: r.applicant(caller.Principal), tool: r.tools[name], started: time.Now()}
 	var result Result
 	var err error
 	if c.tool == nil {
@@ -106,21 +134,29 @@ func (r *Runner) Call(ctx context.Context, caller Caller, name string, arguments
 
 // call is the state of one call.
 type call struct {
-	caller   Caller
-	tool     *declaredTool // nil when the name is unknown
-	upstream Upstream
-	started  time.Time
-	status   int    // the upstream's, 0 without an answer
-	outcome  string // closed-list word
+	caller    Caller
+	applicant *applicant
+	tool      *declaredTool // nil when the name is unknown
+	upstream  Upstream
+	started   time.Time
+	undecided bool   // the arguments decide what the tool's rule says
+	status    int    // the upstream's, 0 without an answer
+	outcome   string // closed-list word
+
+	asked       oauth.Scopes // by the challenge that the call got; nil: none
+	correlation string       // of the records of one elevation
 }
 
 // run checks, sends and maps.
 func (r *Runner) run(ctx context.Context, c *call, arguments json.RawMessage) (Result, error) {
-	if err := c.authorize(); err != nil {
+	if err := r.authorize(ctx, c); err != nil {
 		return Result{}, err
 	}
 	checked, err := c.tool.input.check(arguments)
 	if err != nil {
+		return Result{}, err
+	}
+	if err := r.authorizeArguments(ctx, c, checked); err != nil {
 		return Result{}, err
 	}
 	request, err := c.tool.binding.request(ctx, checked)
@@ -138,29 +174,6 @@ func (r *Runner) run(ctx context.Context, c *call, arguments json.RawMessage) (R
 	defer func() { _ = response.Body.Close() }()
 	c.status = response.StatusCode
 	return c.answer(response)
-}
-
-// authorize refuses a caller before anything is sent: for a scope that the
-// tool needs, and for a token that was not issued for the API it would go to.
-func (c *call) authorize() error {
-	need, granted := c.tool.definition.Scopes, c.caller.Principal.Scopes
-	if len(granted.Missing(need)) > 0 {
-		return oauth.InsufficientScope(need, granted)
-	}
-	if c.upstream.Credential == CredentialForward && !c.caller.Token.IsSet() {
-		return oauth.NoToken()
-	}
-	if want := c.upstream.Audience; want != "" {
-		names := func(audience string) bool { return oauth.SameResource(audience, want) }
-		if !slices.ContainsFunc(c.caller.Principal.Audience, names) {
-			// Signing in again would bring the same audiences: no challenge.
-			return &oauth.Refusal{
-				Status: http.StatusForbidden, Code: oauth.CodeForbidden, Reason: "upstream_audience",
-				Description: fmt.Sprintf("This access token was not issued for the API %q, so it was not sent there", c.upstream.Name),
-			}
-		}
-	}
-	return nil
 }
 
 // safeError is a failure that has a sentence for the caller.
@@ -196,23 +209,32 @@ func (c *call) toolError(sentence string) Result {
 	return Result{Text: c.tool.definition.Name + ": " + sentence, IsError: true}
 }
 
-// record leaves the audit record and adds to the access line. A name that is
-// no tool's is the caller's own text and is not recorded.
-func (r *Runner) record(ctx context.Context, c *call, err error) {
+// audit begins a record of what c is about. A name that is no tool's is the
+// caller's own text and is not recorded.
+func (c *call) audit(event string) telemetry.Audit {
 	principal := c.caller.Principal
 	audit := telemetry.Audit{
-		Event: "tool_call", Decision: "allow", Reason: "ok",
-		Issuer: principal.Issuer, SubjectHash: principal.SubjectHash(), ClientID: principal.ClientID,
+		Event: event, Issuer: principal.Issuer, SubjectHash: principal.SubjectHash(), ClientID: principal.ClientID,
 		TokenHash: principal.TokenIDHash(),
-		Upstream:  c.upstream.Name, Credential: c.upstream.Credential,
-		Status: c.status, Latency: time.Since(c.started),
-	}
-	if err != nil {
-		audit.Decision, audit.Reason = "deny", reasonOf(err)
-		c.outcome = audit.Reason
 	}
 	if c.tool != nil {
 		audit.Tool = c.tool.definition.Name
+	}
+	return audit
+}
+
+// record leaves the audit record and adds to the access line.
+func (r *Runner) record(ctx context.Context, c *call, err error) {
+	audit := c.audit("tool_call")
+	audit.Decision, audit.Reason = "allow", "ok"
+	audit.Upstream, audit.Credential = c.upstream.Name, c.upstream.Credential
+	audit.Status, audit.Latency = c.status, time.Since(c.started)
+	if err != nil {
+		audit.Decision, audit.Reason = "deny", reasonOf(err)
+		audit.ScopesAsked, audit.Correlation = c.asked.String(), c.correlation
+		c.outcome = audit.Reason
+	}
+	if c.tool != nil {
 		telemetry.Annotate(ctx, slog.String("tool", audit.Tool))
 	}
 	if c.status != 0 {
@@ -220,6 +242,17 @@ func (r *Runner) record(ctx context.Context, c *call, err error) {
 	}
 	telemetry.Annotate(ctx, slog.String("tool_outcome", c.outcome))
 	audit.Write(ctx, r.logger)
+	r.count(ctx, audit)
+}
+
+// count counts a decision. Its attributes come from closed lists; an unknown tool
+// is counted without a name.
+func (r *Runner) count(ctx context.Context, a telemetry.Audit) {
+	attributes := []attribute.KeyValue{telemetry.KeyDecision.String(a.Decision), telemetry.KeyReason.String(a.Reason)}
+	if a.Tool != "" {
+		attributes = append(attributes, telemetry.KeyTool.String(a.Tool))
+	}
+	r.decisions.Add(ctx, 1, metric.WithAttributes(attributes...))
 }
 
 func reasonOf(err error) string {
