@@ -22,6 +22,7 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/egress"
 	"tecrolabs.dev/oauth-mcp-server/internal/mcp"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+	"tecrolabs.dev/oauth-mcp-server/internal/ratelimit"
 	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
 )
 
@@ -67,6 +68,7 @@ type App struct {
 	servers   []*discovery.Source
 	mcp       *mcp.Server
 	cluster   *cluster.Bus // nil: one replica
+	limits    *ratelimit.Limiter
 	tools     *liveTools
 	draining  atomic.Pointer[time.Time] // since when; nil while it serves
 	idpClient *http.Transport
@@ -104,8 +106,12 @@ func New(ctx context.Context, opts Options) (*App, error) {
 		}
 		bus = a.cluster
 	}
+	if a.limits, err = a.newLimits(); err != nil {
+		return nil, err
+	}
 	if a.mcp, err = mcp.New(mcp.Config{
 		Bus:          bus,
+		Limits:       a.limits,
 		Tools:        features.Tools,
 		Resources:    features.Resources,
 		Prompts:      features.Prompts,
@@ -235,6 +241,7 @@ func (a *App) newEdge() (http.Handler, error) {
 		AnyLoopbackOrigin: !cfg.Production(),
 		RequireTLS:        cfg.Production(),
 		TrustedProxies:    cfg.TrustedProxies,
+		Limits:            a.limits,
 		Logger:            a.logger,
 		Meter:             a.telemetry.Meter(),
 		Tracer:            a.telemetry.Tracer(),

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/generations"
+	"tecrolabs.dev/oauth-mcp-server/internal/site"
 )
 
 // Limits of /auth/refresh per replica. The one per token stops a client that
@@ -45,7 +46,8 @@ func newRefreshLimits() *refreshLimits {
 // admit counts one request against its address and then against everybody's
 // limit, so that a caller over its own limit takes nothing from the others.
 func (l *refreshLimits) admit(now time.Time, remoteAddr string) error {
-	address, _ := l.addresses.Claim(now, addressKey(remoteAddr), func() *rate.Limiter {
+	peer, _ := netip.ParseAddrPort(remoteAddr) // what cannot be read shares a limit
+	address, _ := l.addresses.Claim(now, site.Key(peer.Addr()), func() *rate.Limiter {
 		return rate.NewLimiter(refreshesPerAddress, addressBurst)
 	})
 	if err := take(address, now); err != nil {
@@ -72,25 +74,6 @@ func take(limiter *rate.Limiter, now time.Time) error {
 	refusal := refuse(reasonRateLimited, nil)
 	refusal.RetryAfter = max(delay.Round(time.Second), time.Second)
 	return refusal
-}
-
-// addressKey groups addresses as they are handed out: IPv4 one by one, IPv6 by
-// /64, which is one site. Behind a proxy whose address the edge did not replace
-// all callers share one.
-func addressKey(remoteAddr string) string {
-	addrPort, err := netip.ParseAddrPort(remoteAddr)
-	if err != nil {
-		return "unknown"
-	}
-	addr := addrPort.Addr().Unmap()
-	if addr.Is4() {
-		return addr.String()
-	}
-	prefix, err := addr.WithZone("").Prefix(64)
-	if err != nil {
-		return "unknown"
-	}
-	return prefix.String()
 }
 
 // sameOrigin refuses what a browser sends from another site. Nothing here is

@@ -328,14 +328,3 @@ func TestReq097_RateLimits(t *testing.T) {
 		t.Errorf("a second later: %v", err)
 	}
 }
-
-func TestAddressKey(t *testing.T) {
-	for address, want := range map[string]string{
-		"192.0.2.1:99": "192.0.2.1", "[::ffff:192.0.2.1]:99": "192.0.2.1", "[2001:db8:1:2:3::4]:5": "2001:db8:1:2::/64",
-		"[fe80::1%eth0]:5": "fe80::/64", "": "unknown", "@": "unknown",
-	} {
-		if got := addressKey(address); got != want {
-			t.Errorf("%s: %s", address, got)
-		}
-	}
-}

@@ -62,6 +62,8 @@ type Bus struct {
 	prefix  string
 	replica string
 	sealer  seal.Sealer
+	blinder []byte // hides the names of buckets
+	buckets *valkey.Lua
 	logger  *slog.Logger
 
 	inbox  chan string   // sealed envelopes, not looked at yet
@@ -106,6 +108,8 @@ func New(cfg Config) (*Bus, error) {
 		prefix:  "oauth-mcp-server:" + hex.EncodeToString(namespace[:8]) + ":",
 		replica: rand.Text(),
 		sealer:  sealer,
+		blinder: blinder(cfg.Key),
+		buckets: valkey.NewLuaScript(takeScript),
 		logger:  cfg.Logger,
 		inbox:   make(chan string, maxQueued),
 		outbox:  make(chan parcel, maxQueued),

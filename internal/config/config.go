@@ -60,6 +60,11 @@ type Config struct {
 	AllowedOrigins []string       `env:"ALLOWED_ORIGINS" group:"Network" placeholder:"ORIGIN,..." derived:"loopback origins in development, none in production" help:"Browser origins that may call this server, such as https://claude.ai."`
 	EgressAllow    []netip.Prefix `env:"EGRESS_ALLOW" group:"Network" placeholder:"CIDR,..." help:"Private networks that outgoing connections may reach. Public addresses always may, loopback ones in development only."`
 
+	RateLimitPrincipal Rate `env:"RATE_LIMIT_PRINCIPAL" group:"Limits" placeholder:"N/TIME" default:"1200/1m" help:"Requests of one person or service, with whatever tokens: N at once, coming back evenly over TIME. Over it the answer is 429. Or off."`
+	RateLimitTool      Rate `env:"RATE_LIMIT_TOOL" group:"Limits" placeholder:"N/TIME" default:"12000/1m" help:"Calls of one tool, by everybody together. Or off."`
+	RateLimitGlobal    Rate `env:"RATE_LIMIT_GLOBAL" group:"Limits" placeholder:"N/TIME" default:"60000/1m" help:"Requests of everybody together. Or off. With CLUSTER_URL, each of these limits holds for all replicas together; without the store, for each alone."`
+	RateLimitAddress   Rate `env:"RATE_LIMIT_ADDRESS" group:"Limits" placeholder:"N/TIME" default:"300/1m" help:"Requests without an acceptable token from one address (IPv6: one /64). Over it the address is refused before its token is looked at. Or off."`
+
 	LogLevel        string        `env:"LOG_LEVEL" group:"Operation" placeholder:"LEVEL" default:"info" values:"debug info warn error" help:"Least level that is logged: debug, info, warn or error."`
 	LogFormat       string        `env:"LOG_FORMAT" group:"Operation" placeholder:"FORMAT" default:"json" values:"json text" help:"Form of the log lines on stderr: json or text."`
 	MetricsAddr     string        `env:"METRICS_ADDR" group:"Operation" placeholder:"HOST:PORT" derived:"off" help:"Address of a plain HTTP listener of its own that serves GET /metrics to Prometheus, such as 127.0.0.1:9464. Loopback or private addresses only."`

@@ -50,6 +50,12 @@ func decode(field Field, text string, target any) error {
 			return problem(quoted(text), "use a number with a unit, such as 30s, 5m or 1h")
 		}
 		*target = value
+	case *Rate:
+		value, err := parseRate(text)
+		if err != nil {
+			return problem(quoted(text), "use a number and a time, such as 1200/1m, or off")
+		}
+		*target = value
 	case *[]netip.Prefix:
 		prefixes, err := networks(field.Name, text)
 		if err != nil {
@@ -140,14 +146,9 @@ func encode(pointer any) string {
 	case *oauth.Scopes:
 		return value.String()
 	case *time.Duration:
-		text := value.String() // "1h0m0s" for an hour
-		if short, found := strings.CutSuffix(text, "m0s"); found {
-			text = short + "m"
-		}
-		if short, found := strings.CutSuffix(text, "h0m"); found {
-			text = short + "h"
-		}
-		return text
+		return durationText(*value)
+	case *Rate:
+		return value.String()
 	case *[]netip.Prefix:
 		texts := make([]string, len(*value))
 		for i, prefix := range *value {
@@ -157,4 +158,16 @@ func encode(pointer any) string {
 	default:
 		return ""
 	}
+}
+
+// durationText writes an hour as 1h, not as 1h0m0s.
+func durationText(value time.Duration) string {
+	text := value.String()
+	if short, found := strings.CutSuffix(text, "m0s"); found {
+		text = short + "m"
+	}
+	if short, found := strings.CutSuffix(text, "h0m"); found {
+		text = short + "h"
+	}
+	return text
 }

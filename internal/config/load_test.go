@@ -65,6 +65,10 @@ func TestTypedValues(t *testing.T) {
 		"TRUSTED_PROXIES":       "10.1.2.3/8 192.0.2.1,2001:db8::/32 ::ffff:192.0.2.7",
 		"LOG_LEVEL":             "DEBUG",
 		"SSE_MAX_AGE":           "90m",
+		"RATE_LIMIT_PRINCIPAL":  "10/s",
+		"RATE_LIMIT_TOOL":       "90/90s",
+		"RATE_LIMIT_GLOBAL":     "OFF",
+		"SCOPE_HIERARCHY":       "admin>write>read, admin>audit",
 	})})
 	if err != nil {
 		t.Fatal(err)
@@ -82,9 +86,23 @@ func TestTypedValues(t *testing.T) {
 		"TRUSTED_PROXIES":       "10.0.0.0/8 192.0.2.1/32 2001:db8::/32 192.0.2.7/32",
 		"LOG_LEVEL":             "debug",
 		"SSE_MAX_AGE":           "1h30m",
+		"RATE_LIMIT_PRINCIPAL":  "10/1s",
+		"RATE_LIMIT_TOOL":       "90/1m30s",
+		"RATE_LIMIT_GLOBAL":     "off",
+		"SCOPE_HIERARCHY":       "admin>write>read admin>audit",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestRatesThatCannotBeRead(t *testing.T) {
+	for _, text := range []string{"0/1m", "-1/1m", "1000001/1m", "5/500ms", "5/2h", "5", "5/", "/1m", "5/1", "5/-1m", "x/1m", "0/0s", "none"} {
+		_, err := Load(Source{LookupEnv: env(map[string]string{"RATE_LIMIT_TOOL": text})})
+		problems := Problems(err)
+		if len(problems) != 1 || problems[0].Name != "RATE_LIMIT_TOOL" || !strings.Contains(problems[0].Fix, "such as 1200/1m, or off") {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }
 

@@ -280,6 +280,9 @@ func reachesMetadata(prefix netip.Prefix) bool {
 func (v *validator) operation() {
 	c := v.config
 	for _, field := range Fields() {
+		if rate, ok := c.pointer(field).(*Rate); ok && !rate.valid() {
+			v.problem(field.Name, rate.String(), "use 1 to 1000000 in 1s to 1h, such as 1200/1m, or off")
+		}
 		word, ok := c.pointer(field).(*string)
 		if ok && len(field.Values) > 0 && !slices.Contains(field.Values, *word) {
 			v.problem(field.Name, quoted(*word), "use "+alternatives(field.Values))

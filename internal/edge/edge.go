@@ -37,9 +37,11 @@ type Config struct {
 	RequireTLS bool
 	// TrustedProxies lists the peers whose X-Forwarded-* headers count.
 	TrustedProxies []netip.Prefix
-	Logger         *slog.Logger
-	Meter          metric.Meter // nil: nothing is measured
-	Tracer         trace.Tracer // nil: nothing is traced
+	// Limits bounds failed authentications by address; nil: nothing does.
+	Limits Limits
+	Logger *slog.Logger
+	Meter  metric.Meter // nil: nothing is measured
+	Tracer trace.Tracer // nil: nothing is traced
 }
 
 // Edge is the boundary as one http.Handler. Use [New].
@@ -175,7 +177,7 @@ func notAllowed(methods map[string]Route) Handler {
 func (e *Edge) apply(route Route) Handler {
 	handler := withBodyDeadline(route.Handler)
 	if route.Policy == Protected {
-		return e.gate(handler)
+		return e.limited(handler)
 	}
 	return handler
 }

@@ -65,6 +65,11 @@ func (s *Server) dispatch(ctx context.Context, c call) (any, error) {
 
 func (s *Server) answer(ctx context.Context, c call) (any, error) {
 	telemetry.Annotate(ctx, slog.String("mcp_revision", string(c.revision)))
+	if !c.sse {
+		if err := s.admit(ctx, c); err != nil {
+			return nil, err
+		}
+	}
 	method, ok := methods[c.message.method]
 	if !ok || method.modern != nil && *method.modern != c.revision.modern() || method.has != nil && !method.has(s) {
 		telemetry.Annotate(ctx, slog.String("mcp_method", "unknown"))

@@ -78,28 +78,13 @@ func (o *observer) begin(ctx context.Context, c call) (context.Context, *observe
 		telemetry.KeyMCPMethod.String(method), telemetry.KeyMCPRevision.String(string(c.revision)),
 	}
 	name := method
-	if tool := o.tool(c); tool != "" {
+	if tool := calledTool(o.tools, c); tool != "" {
 		attributes = append(attributes, telemetry.KeyTool.String(tool))
 		name += " " + tool
 	}
 	ctx, span := o.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer),
 		trace.WithLinks(telemetry.RemoteLinks(traceparent(c))...), trace.WithAttributes(attributes...))
 	return ctx, &observed{began: time.Now(), span: span, attributes: attributes}
-}
-
-// tool returns the name of the tool that is called, if there is such a tool: any
-// other name is the client's own text.
-func (o *observer) tool(c call) string {
-	if c.message.method != "tools/call" {
-		return ""
-	}
-	name, _ := c.message.params.Text("name")
-	for _, definition := range o.tools.Definitions() {
-		if definition.Name == name {
-			return name
-		}
-	}
-	return ""
 }
 
 // traceparent is a member of the _meta that clients of SEP-414 send.

@@ -36,6 +36,8 @@ type Config struct {
 	// SealKey seals cursors and the state of requests that need several rounds,
 	// the same on every replica; not set means a key of this process.
 	SealKey secret.Value
+	// Limits admits requests; nil: there are none.
+	Limits Limits
 	// Bus reaches the sessions of other replicas; nil means there is one replica.
 	Bus Bus
 	// Meter and Tracer measure requests and streams; nil: nothing is measured.
@@ -64,6 +66,7 @@ type Server struct {
 	messagePath  string
 	maxAge       time.Duration
 	streams      *streams
+	limits       Limits
 	bus          Bus
 	away         *awayCalls
 	observer     *observer
@@ -105,6 +108,7 @@ func New(cfg Config) (*Server, error) {
 		messagePath:  cfg.MessagePath,
 		maxAge:       cfg.MaxStreamAge,
 		streams:      newStreams(),
+		limits:       cfg.Limits,
 		bus:          cfg.Bus,
 		away:         newAwayCalls(),
 	}

@@ -123,6 +123,8 @@ func (s *Server) PostMessage(w http.ResponseWriter, r *http.Request) error {
 	silent := m.response || m.notification()
 	if silent {
 		noteNotification(r.Context(), c)
+	} else if err := s.admit(r.Context(), c); err != nil {
+		return err
 	}
 	switch {
 	case session == nil:

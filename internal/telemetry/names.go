@@ -22,6 +22,7 @@ const (
 	KeyDecision     = attribute.Key("decision")
 	KeyReason       = attribute.Key("reason")
 	KeyUpstreamName = attribute.Key("upstream")
+	KeyLimit        = attribute.Key("limit")
 )
 
 // Other stands for a value outside of a closed list.
