@@ -28,6 +28,9 @@ const (
 // maxState bounds the state and the nonce of a request, in bytes.
 const maxState = 4096
 
+// maxACR bounds one value of acr_values, in bytes.
+const maxACR = 256
+
 // challengePattern is an S256 challenge: 32 bytes in base64url (RFC 7636
 // section 4.2).
 var challengePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
@@ -42,6 +45,7 @@ type authorization struct {
 	prompt                  []string
 	loginHint               string
 	maxAge                  time.Duration // how old a sign-in may be; negative when the client does not care
+	acr                     string        // how the person should sign in; "" when the client does not care
 }
 
 // authorize answers /ares/authorize. An unknown client or redirect URI is shown
@@ -132,6 +136,14 @@ func (b *broker) parseAuthorization(form url.Values, request *authorization) *oa
 	request.scopes = oauth.ParseScopes(form.Get("scope"))
 	if err := request.scopes.Validate(); err != nil {
 		return badRequest("invalid_scope", err.Error())
+	}
+	// A stand-in has one way to sign in; it counts as whatever is asked for first
+	// (OpenID Connect Core section 3.1.2.1).
+	if values := strings.Fields(form.Get("acr_values")); len(values) > 0 {
+		request.acr = values[0]
+	}
+	if len(request.acr) > maxACR {
+		return badRequest(oauth.CodeInvalidRequest, "acr_values is too long")
 	}
 	request.maxAge = -1
 	if text := form.Get("max_age"); text != "" {

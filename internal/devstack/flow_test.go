@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 )
 
 func TestWalkOfEachPerson(t *testing.T) {
@@ -255,6 +257,36 @@ func TestScopes(t *testing.T) {
 		if tokens.RefreshToken != "" || (tokens.IDToken != "") != strings.Contains(tt.granted, "openid") {
 			t.Errorf("%q gave refresh %t, ID token %t", tt.asked, tokens.RefreshToken != "", tokens.IDToken != "")
 		}
+	}
+}
+
+// TestAuthenticationIsToldWhereItWasAskedFor: RFC 9470 section 6.1.
+func TestAuthenticationIsToldWhereItWasAskedFor(t *testing.T) {
+	stack := start(t, func(c *Config) { c.SignIn = "ana" })
+	v := newVisitor(t, stack)
+	for _, tt := range []struct {
+		asked    []string
+		acr      any
+		authTime bool
+	}{
+		{nil, nil, false},
+		{[]string{"acr_values", "urn:dev:mfa urn:dev:other"}, "urn:dev:mfa", true},
+		{[]string{"max_age", "60"}, nil, true},
+	} {
+		tokens, got := v.tokens(redeeming(v.authorize(request(tt.asked...)).callback.Get("code")))
+		if got.status != http.StatusOK {
+			t.Fatal(got.body)
+		}
+		refreshed, _ := v.tokens(refreshing(tokens.RefreshToken))
+		for _, token := range []string{tokens.AccessToken, refreshed.AccessToken} {
+			_, told := open(t, stack, token)
+			if _, has := told["auth_time"]; told["acr"] != tt.acr || has != tt.authTime {
+				t.Errorf("asked %v, told %v", tt.asked, told)
+			}
+		}
+	}
+	if got := v.authorize(request("acr_values", strings.Repeat("x", maxACR+1))); got.callback.Get("error") != oauth.CodeInvalidRequest {
+		t.Errorf("%v", got.callback)
 	}
 }
 

@@ -30,6 +30,8 @@ type Mint struct {
 	Lifetime time.Duration // whole seconds up to 24 h; 0 means the person's own
 	Defect   string        // one of [Defects]; "" means none
 	ClientID string        // "" means [DevClientID]
+	ACR      string        // "acr": how the person signed in; "" does not tell
+	AuthTime time.Time     // "auth_time": when; zero does not tell
 }
 
 // Mint forges a token response. The token is good in everything but the defect
@@ -89,7 +91,7 @@ func (s *Stack) draft(owner person, m Mint) *draft {
 	default:
 		audience = asked
 	}
-	return &draft{
+	d := &draft{
 		key: key, stranger: keys.stranger, issuer: s.broker.urls.TokenIssuer, clientID: m.ClientID,
 		header: object{{"alg", "RS256"}, {"typ", "JWT"}, {"kid", key.id}},
 		claims: object{
@@ -107,7 +109,18 @@ func (s *Stack) draft(owner person, m Mint) *draft {
 		},
 		sign: signRS256,
 	}
+	if m.ACR != "" {
+		d.claims.add("acr", m.ACR)
+	}
+	if !m.AuthTime.IsZero() {
+		d.claims.add("auth_time", m.AuthTime.Unix())
+	}
+	return d
 }
+
+// forgeParameters are those of POST /dev/tokens; auth_time is in seconds since
+// 1970.
+var forgeParameters = []string{"user", "scope", "resource", "audience", "lifetime", "defect", "client_id", "acr", "auth_time"}
 
 // forge answers POST /dev/tokens. Other than the token endpoint it asks for no
 // proof of anything: it is for curl and tests on this machine.
@@ -117,8 +130,8 @@ func (s *Stack) forge(w http.ResponseWriter, r *http.Request) error {
 		return tooLarge(err)
 	}
 	for name, values := range r.PostForm {
-		if !slices.Contains([]string{"user", "scope", "resource", "audience", "lifetime", "defect", "client_id"}, name) {
-			return badRequest(oauth.CodeInvalidRequest, "Unknown parameter; there are user, scope, resource, audience, lifetime, defect, client_id")
+		if !slices.Contains(forgeParameters, name) {
+			return badRequest(oauth.CodeInvalidRequest, "Unknown parameter; there are "+strings.Join(forgeParameters, ", "))
 		}
 		for _, value := range values {
 			if len(value) > maxForgedText || len(values) > maxResources {
@@ -133,10 +146,15 @@ func (s *Stack) forge(w http.ResponseWriter, r *http.Request) error {
 	if name := r.PostForm.Get("defect"); name != "" && !slices.Contains(Defects(), name) {
 		return writeJSON(w, http.StatusBadRequest, unknownDefect())
 	}
+	authTime, err := parseAuthTime(r.PostForm.Get("auth_time"))
+	if err != nil {
+		return badRequest(oauth.CodeInvalidRequest, "auth_time is a number of seconds since 1970")
+	}
 	answer, err := s.Mint(Mint{
 		User: r.PostForm.Get("user"), Scope: r.PostForm.Get("scope"), Lifetime: lifetime,
 		Resource: r.PostForm["resource"], Audience: r.PostForm["audience"],
 		Defect: r.PostForm.Get("defect"), ClientID: r.PostForm.Get("client_id"),
+		ACR: r.PostForm.Get("acr"), AuthTime: authTime,
 	})
 	if err != nil {
 		return badRequest(oauth.CodeInvalidRequest, err.Error())
@@ -152,7 +170,7 @@ func (s *Stack) forgeHelp(w http.ResponseWriter, _ *http.Request) error {
 		about[known.name] = known.about
 	}
 	return writeJSON(w, http.StatusOK, map[string]any{
-		"parameters": []string{"user", "scope", "resource", "audience", "lifetime", "defect", "client_id"},
+		"parameters": forgeParameters,
 		"users":      peopleIDs(),
 		"defects":    about,
 	})
@@ -179,4 +197,16 @@ func parseDuration(text string) (time.Duration, error) {
 		return 0, fmt.Errorf("duration: %w", err)
 	}
 	return parsed, nil
+}
+
+// parseAuthTime reads seconds since 1970; "" is the zero time.
+func parseAuthTime(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("time: %w", err)
+	}
+	return time.Unix(seconds, 0), nil
 }

@@ -21,6 +21,7 @@ func TestForgedTokenIsGoodWithoutADefect(t *testing.T) {
 	v := newVisitor(t, stack)
 	got := v.do(http.MethodPost, stack.URLs().TokenForge, url.Values{
 		"user": {"carla"}, "scope": {"openid a:b"}, "resource": {testServer + "/mcp"}, "audience": {"https://x.example"}, "lifetime": {"90"},
+		"acr": {"urn:dev:mfa"}, "auth_time": {"1790000000"},
 	})
 	var answer TokenResponse
 	decode(t, got.body, &answer)
@@ -30,6 +31,9 @@ func TestForgedTokenIsGoodWithoutADefect(t *testing.T) {
 	_, claims := open(t, stack, answer.AccessToken)
 	if number(t, claims, "exp")-number(t, claims, "iat") != 90 || claims["sub"] != "auth0|carla" || claims["iss"] != stack.URLs().TokenIssuer {
 		t.Errorf("claims %v", claims)
+	}
+	if claims["acr"] != "urn:dev:mfa" || number(t, claims, "auth_time") != 1790000000 {
+		t.Errorf("how and when Carla signed in: %v", claims)
 	}
 	if diff := cmp.Diff([]any{testServer + "/mcp", "https://x.example"}, claims["aud"]); diff != "" {
 		t.Error(diff)
@@ -49,7 +53,7 @@ func TestForgeRefuses(t *testing.T) {
 	if diff := cmp.Diff(Defects(), listed.Defects); diff != "" {
 		t.Error(diff)
 	}
-	for _, bad := range []string{"user=mallory", "lifetime=x", "lifetime=-5", "lifetime=48h", "typo=1", "scope=" + strings.Repeat("x", maxForgedText+1)} {
+	for _, bad := range []string{"user=mallory", "lifetime=x", "lifetime=-5", "lifetime=48h", "auth_time=now", "typo=1", "scope=" + strings.Repeat("x", maxForgedText+1)} {
 		values, err := url.ParseQuery(bad)
 		if err != nil {
 			t.Fatal(err)

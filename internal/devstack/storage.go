@@ -94,6 +94,15 @@ func (s *storage) GetPrivateClaimsFromRequest(_ context.Context, request op.Toke
 	if named, ok := request.(interface{ GetClientID() string }); ok {
 		claims["azp"] = named.GetClientID()
 	}
+	if person, ok := request.(interface{ authentication() (string, time.Time) }); ok {
+		acr, authTime := person.authentication()
+		if acr != "" {
+			claims["acr"] = acr
+		}
+		if !authTime.IsZero() {
+			claims["auth_time"] = authTime.Unix()
+		}
+	}
 	return claims, nil
 }
 

@@ -17,6 +17,16 @@ type tokenRequest struct {
 	scopes   oauth.Scopes
 }
 
+// authentication returns how and when the person signed in, for the access token
+// of a client that asked for it (RFC 9470 section 6.1). Refreshed tokens tell the
+// same: nobody has signed in again.
+func (t *tokenRequest) authentication() (acr string, authTime time.Time) {
+	if t.grant.acr == "" && t.grant.maxAge < 0 {
+		return "", time.Time{}
+	}
+	return t.grant.acr, t.grant.authTime
+}
+
 // GetAMR implements op.AuthRequest and op.RefreshTokenRequest.
 func (t *tokenRequest) GetAMR() []string { return nil }
 
@@ -45,7 +55,7 @@ type codeRequest struct {
 func (c *codeRequest) GetID() string { return "" }
 
 // GetACR implements op.AuthRequest.
-func (c *codeRequest) GetACR() string { return "" }
+func (c *codeRequest) GetACR() string { return c.grant.acr }
 
 // GetCodeChallenge implements op.AuthRequest. There always is one: the
 // authorization endpoint insists.
