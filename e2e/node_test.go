@@ -38,6 +38,7 @@ type walkInput struct {
 	Mode      string `json:"mode"`
 	BadToken  string `json:"badToken,omitempty"`
 	Version   string `json:"version,omitempty"`
+	Tool      string `json:"tool,omitempty"`
 }
 
 // sent is one request that a client made.
@@ -58,6 +59,8 @@ type walkOutput struct {
 		Scope   string `json:"scope"`
 		Refresh bool   `json:"refresh"`
 	} `json:"granted"`
+	ScopeBefore string `json:"scopeBefore"` // of a token that was not enough
+
 	Requests []sent   `json:"requests"`
 	Tokens   []string `json:"tokens"`
 	Error    *struct {

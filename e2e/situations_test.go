@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/app"
 	"tecrolabs.dev/oauth-mcp-server/internal/apptest"
@@ -38,7 +39,7 @@ func TestReq081_TheTableOfSituations(t *testing.T) {
 	t.Parallel()
 	table := documentedSituations(t)
 	asked := map[string]bool{}
-	for _, s := range slices.Concat(refusedSituations(t), malformedSituations(t), answeredSituations(t)) {
+	for _, s := range slices.Concat(refusedSituations(t), forbiddenSituations(t), malformedSituations(t), answeredSituations(t)) {
 		asked[s.row] = true
 		t.Run(s.row+"/"+s.old+s.stateless, func(t *testing.T) {
 			for column, want := range []string{s.old, s.stateless} {
@@ -174,13 +175,35 @@ func refusedSituations(t *testing.T) []situation {
 		both("token not acceptable", "401 `invalid_token`", asker(system, system.Mint(devstack.Mint{Defect: "expired"}), list, "", nil)),
 		both("two `Authorization` headers, token in the query", "400 `invalid_request`", asker(system, good, list, "", header("Authorization", "Bearer "+good))),
 		both("two `Authorization` headers, token in the query", "400 `invalid_request`", asker(system, good, list, "", func(r *http.Request) { r.URL.RawQuery = "access_token=x" })),
-		both("a required scope is missing", "403 `insufficient_scope`", asker(narrow, narrow.Token("ana"), list, "", nil)),
+		both("a scope is missing, a required one or one of the tool", "403 `insufficient_scope`", asker(narrow, narrow.Token("ana"), list, "", nil)),
 		both("signing keys cannot be had", "503, `Retry-After`", asker(keyless, keyless.Token("ana"), list, "", nil)),
 		both("host or origin is not ours", "403", asker(system, good, list, "", func(r *http.Request) { r.Host = "evil.example" })),
 		both("host or origin is not ours", "403", asker(system, good, list, "", header("Origin", "https://evil.example"))),
 		both("GET, DELETE", "405", asker(system, good, list, "", func(r *http.Request) { r.Method = http.MethodGet })),
 		both("GET, DELETE", "405", asker(system, good, list, "", func(r *http.Request) { r.Method = http.MethodDelete })),
 		both("GET, DELETE", "401 without a token", asker(system, "", list, "", func(r *http.Request) { r.Method = http.MethodGet })),
+	}
+}
+
+// forbiddenSituations end with what the tool asks of its callers, or with a limit.
+func forbiddenSituations(t *testing.T) []situation {
+	t.Helper()
+	system := startStepUp(t)
+	limited := apptest.Start(t, apptest.WithConfig(func(c *config.Config) {
+		c.RateLimitPrincipal = config.Rate{Count: 1, Per: time.Hour}
+	}))
+	busy := limited.Token("ana")
+	post(t, limited, "/mcp", busy, callTeams)
+	calling := func(user, tool string) func(*testing.T, bool) answer {
+		named := func(r *http.Request) { r.Header.Set("Mcp-Name", tool) }
+		return asker(system, system.Token(user), call, `"name":"`+tool+`","arguments":{}`, named)
+	}
+	return []situation{
+		both("a scope is missing, a required one or one of the tool", "403 `insufficient_scope`", calling("ana", "admin_action")),
+		both("the tool wants another or a newer sign-in", "401 `insufficient_user_authentication`", calling("ana", "fresh_action")),
+		both("a rule denies, or nothing opens the tool", "403 `forbidden`", calling("bruno", "fresh_action")),
+		both("a rule denies, or nothing opens the tool", "403 `forbidden`", calling("ana", "closed_action")),
+		both("a rate limit is reached", "429, `Retry-After`", asker(limited, busy, list, "", nil)),
 	}
 }
 

@@ -8,8 +8,11 @@
 //   mode       "walk": no token, sign in, list, call
 //              "refresh": the same, then the access token is replaced by
 //              badToken: the SDK must refresh and repeat the call by itself
+//              "step-up": the same as walk, but the tool asks for more than the
+//              token has: sign in again as the SDK wants it, and call again
 //              "token": no OAuth, badToken (or a good one) as a fixed header
 //   badToken   an access token
+//   tool       which tool to call; otus_teams without it
 //   version    which protocol revision to speak, where the SDK lets one choose
 //
 // The output is one JSON object on standard output: protocolVersion, tools,
@@ -116,7 +119,15 @@ async function walk(sdk, input) {
     if (input.mode === 'refresh') {
       provider.saved.tokens = { ...provider.saved.tokens, access_token: input.badToken };
     }
-    output.result = await client.callTool({ name: 'otus_teams', arguments: {} });
+    const call = () => client.callTool({ name: input.tool ?? 'otus_teams', arguments: {} });
+    try {
+      output.result = await call();
+    } catch (error) {
+      if (input.mode !== 'step-up' || !(error instanceof sdk.UnauthorizedError)) throw error;
+      output.scopeBefore = provider.saved.tokens.scope;
+      await sdk.finishAuth(transport, provider.answer);
+      output.result = await call();
+    }
     output.granted = provider && { scope: provider.saved.tokens.scope, refresh: Boolean(provider.saved.tokens.refresh_token) };
     await client.close();
   } catch (error) {

@@ -52,20 +52,38 @@ func ListTools(w io.Writer, cfg config.Config, asJSON bool) error {
 		credentials[upstream.Name] = upstream.Credential
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "NAME\tUPSTREAM\tREQUEST\tCREDENTIAL\tSCOPES") // Flush reports the error
+	_, _ = fmt.Fprintln(table, "NAME\tUPSTREAM\tREQUEST\tCREDENTIAL\tSCOPES\tSIGN-IN\tRULE") // Flush reports the error
 	for _, definition := range catalogue.Definitions() {
 		for _, one := range declared.Tools {
 			if one.Name != definition.Name {
 				continue
 			}
-			scopes := definition.Access.Scopes.String()
-			if scopes == "" {
-				scopes = "-"
-			}
-			_, _ = fmt.Fprintln(table, strings.Join([]string{one.Name, one.Upstream, one.Method + " " + one.Path, credentials[one.Upstream], scopes}, "\t"))
+			row := append([]string{one.Name, one.Upstream, one.Method + " " + one.Path, credentials[one.Upstream]}, accessColumns(definition.Access)...)
+			_, _ = fmt.Fprintln(table, strings.Join(row, "\t"))
 		}
 	}
 	return table.Flush()
+}
+
+// accessColumns says who may call a tool: scopes, sign-in, rule; "-" where a tool
+// asks for nothing.
+func accessColumns(access tool.Access) []string {
+	scopes, signIn, rule := access.Scopes.String(), strings.Join(access.ACR, " or "), "-"
+	if access.MaxAge > 0 {
+		signIn = strings.TrimSpace(signIn + " within " + access.MaxAge.String())
+	}
+	switch {
+	case access.Nobody:
+		rule = "nobody (default: deny)"
+	case access.Rule != nil:
+		rule = strings.Join(strings.Fields(access.Rule.String()), " ") // in one line
+	}
+	for _, column := range []*string{&scopes, &signIn} {
+		if *column == "" {
+			*column = "-"
+		}
+	}
+	return []string{scopes, signIn, rule}
 }
 
 // LintTools checks a catalogue that no server uses yet. Every problem is in the
