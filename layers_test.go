@@ -19,6 +19,7 @@ const module = "tecrolabs.dev/oauth-mcp-server/"
 var layers = map[string]int{
 	"internal/eventstream": 1,
 	"internal/seal":        1,
+	"internal/schema":      1,
 	"internal/secret":      1,
 	"internal/negotiate":   1,
 	"internal/generations": 1,

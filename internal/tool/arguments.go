@@ -9,8 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/jsonschema-go/jsonschema"
-
+	"tecrolabs.dev/oauth-mcp-server/internal/schema"
 	"tecrolabs.dev/oauth-mcp-server/internal/strictjson"
 )
 
@@ -20,43 +19,54 @@ const (
 	maxArgumentDepth = 32
 )
 
-// check reads a call's arguments and checks them against the schema. It
+// checkArguments reads a call's arguments and checks them against the schema. It
 // returns them by name, as they were written. Every error is an
-// *[InvalidArgumentsError].
-func (s inputSchema) check(raw json.RawMessage) (map[string]json.RawMessage, error) {
+// *[InvalidArgumentsError], and none repeats a value, which may be long or
+// private.
+func checkArguments(input *schema.Schema, raw json.RawMessage) (map[string]json.RawMessage, error) {
 	arguments, err := parseArguments(raw)
 	if err != nil {
 		return nil, err
 	}
+	declared, others := input.Members()
 	given := slices.Sorted(maps.Keys(arguments))
 	for _, name := range given {
-		if s.arguments[name] == nil {
-			return nil, invalid("There is no argument %s; %s.", quote(name), s.accepted())
+		if !others && !slices.Contains(declared, name) {
+			return nil, invalid("There is no argument %s; %s.", quote(name), accepted(declared))
 		}
 	}
-	for _, name := range s.required {
+	for _, name := range input.Required() {
 		if _, ok := arguments[name]; !ok {
-			return nil, invalid("The argument %s is missing: want %s.", quote(name), wanted(s.arguments[name].schema))
+			return nil, invalid("The argument %s is missing: want %s.", quote(name), input.Wanted(name))
 		}
 	}
+	values := make(map[string]any, len(arguments))
 	for _, name := range given {
 		var value any
-		err := json.Unmarshal(arguments[name], &value) // fails on numbers out of range
-		if err == nil {
-			err = s.arguments[name].resolved.Validate(value)
+		if json.Unmarshal(arguments[name], &value) != nil { // a number out of range
+			return nil, invalid("The argument %s is not as declared: want %s.", quote(name), input.Wanted(name))
 		}
-		if err != nil { // its text repeats the value, which may be long or private
-			return nil, invalid("The argument %s is not as declared: want %s.", quote(name), wanted(s.arguments[name].schema))
+		values[name] = value
+	}
+	if !input.Bounded(values) {
+		return nil, invalid("The arguments nest too deep to be checked against this tool's input schema; send less at a time.")
+	}
+	for _, name := range given {
+		if wanted := input.Member(name, values[name]); wanted != "" {
+			return nil, invalid("The argument %s is not as declared: want %s.", quote(name), wanted)
 		}
+	}
+	if input.Validate(values) != nil { // each fits, and together they do not
+		return nil, invalid("The arguments do not fit together as the tool's input schema says; read it and send others.")
 	}
 	return arguments, nil
 }
 
-func (s inputSchema) accepted() string {
-	if len(s.arguments) == 0 {
+func accepted(names []string) string {
+	if len(names) == 0 {
 		return "this tool takes none"
 	}
-	quoted := s.names()
+	quoted := slices.Clone(names)
 	for i, name := range quoted {
 		quoted[i] = quote(name)
 	}
@@ -90,80 +100,6 @@ func parseArguments(raw json.RawMessage) (map[string]json.RawMessage, error) {
 
 func invalid(format string, args ...any) error {
 	return &InvalidArgumentsError{Detail: fmt.Sprintf(format, args...)}
-}
-
-// maxEnum bounds how many allowed values a sentence lists.
-const maxEnum = 20
-
-// wanted describes a schema in words, from the catalogue's text only.
-func wanted(s *jsonschema.Schema) string {
-	var parts []string
-	switch {
-	case s.Type != "":
-		parts = append(parts, withArticle(s.Type))
-	case len(s.Types) > 0:
-		parts = append(parts, strings.Join(s.Types, " or "))
-	default:
-		parts = append(parts, "a value")
-	}
-	if s.Const != nil {
-		parts = append(parts, "equal to "+literal(*s.Const))
-	}
-	if len(s.Enum) > 0 {
-		var values []string
-		for _, value := range s.Enum[:min(len(s.Enum), maxEnum)] {
-			values = append(values, literal(value))
-		}
-		if len(s.Enum) > maxEnum {
-			values = append(values, "...")
-		}
-		parts = append(parts, "one of "+strings.Join(values, ", "))
-	}
-	number := func(format string, value *float64) {
-		if value != nil {
-			parts = append(parts, fmt.Sprintf(format, literal(*value)))
-		}
-	}
-	number("at least %s", s.Minimum)
-	number("at most %s", s.Maximum)
-	number("more than %s", s.ExclusiveMinimum)
-	number("less than %s", s.ExclusiveMaximum)
-	number("a multiple of %s", s.MultipleOf)
-	count := func(format string, value *int) {
-		if value != nil {
-			parts = append(parts, fmt.Sprintf(format, *value))
-		}
-	}
-	count("of at least %d characters", s.MinLength)
-	count("of at most %d characters", s.MaxLength)
-	count("of at least %d items", s.MinItems)
-	count("of at most %d items", s.MaxItems)
-	if s.Pattern != "" {
-		parts = append(parts, "matching "+literal(s.Pattern))
-	}
-	if len(s.Properties) > 0 || s.Items != nil {
-		parts = append(parts, "as the tool's input schema says")
-	}
-	return strings.Join(parts, ", ")
-}
-
-func withArticle(word string) string {
-	switch word {
-	case "null":
-		return word
-	case "object", "array", "integer":
-		return "an " + word
-	default:
-		return "a " + word
-	}
-}
-
-func literal(value any) string {
-	text, err := json.Marshal(value)
-	if err != nil {
-		return "?"
-	}
-	return clip(string(text))
 }
 
 // quote makes a caller's text safe to repeat: bounded, ASCII, in quotes.

@@ -1,6 +1,7 @@
 package tool
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -75,7 +76,7 @@ func TestReq073_ArgumentsAreCheckedAndBound(t *testing.T) {
 		"a long value is not told": {arguments: `{"limit":"` + strings.Repeat("hunter2", 1000) + `"}`, want: `not as declared`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			checked, err := find.input.check(json.RawMessage(tc.arguments))
+			checked, err := checkArguments(find.input, json.RawMessage(tc.arguments))
 			if tc.want != "" {
 				invalid, ok := errors.AsType[*InvalidArgumentsError](err)
 				if !ok || !strings.Contains(invalid.Detail, tc.want) {
@@ -103,7 +104,7 @@ func TestReq073_ArgumentsAreCheckedAndBound(t *testing.T) {
 func TestNoArguments(t *testing.T) {
 	teams := mustLoad(t, string(BuiltIn())).tools[0]
 	for _, arguments := range []string{"", "null", "{}", " { } "} {
-		checked, err := teams.input.check(json.RawMessage(arguments))
+		checked, err := checkArguments(teams.input, json.RawMessage(arguments))
 		if err != nil {
 			t.Fatalf("%q: %v", arguments, err)
 		}
@@ -115,7 +116,7 @@ func TestNoArguments(t *testing.T) {
 			t.Errorf("%q: URL %q, want /teams", arguments, got)
 		}
 	}
-	_, err := teams.input.check(json.RawMessage(`{"q":1}`))
+	_, err := checkArguments(teams.input, json.RawMessage(`{"q":1}`))
 	if err == nil || err.Error() != `There is no argument "q"; this tool takes none.` {
 		t.Errorf("got %v", err)
 	}
@@ -131,7 +132,7 @@ func FuzzArguments(f *testing.F) {
 	}
 	find := mustLoad(f, argumentsCatalogue).tools[0]
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		checked, err := find.input.check(raw)
+		checked, err := checkArguments(find.input, raw)
 		if err != nil {
 			if invalid, ok := errors.AsType[*InvalidArgumentsError](err); !ok || invalid.Detail == "" || len(invalid.Detail) > 1000 {
 				t.Fatalf("check(%q) = %v", raw, err)
@@ -146,4 +147,39 @@ func FuzzArguments(f *testing.F) {
 			t.Errorf("%q became %q", raw, u)
 		}
 	})
+}
+
+// Keywords that concern several arguments count, and every keyword is in
+// tools/list as it was written.
+func TestReq073_ArgumentsTogether(t *testing.T) {
+	const input = `{"type": "object", "additionalProperties": false,
+      "properties": {"from": {"$ref": "#/$defs/day", "x-mcp-header": "From"}, "to": {"$ref": "#/$defs/day"}, "where": {"type": "string"}},
+      "dependentRequired": {"to": ["from"]}, "oneOf": [{"required": ["from"]}, {"required": ["where"]}],
+      "$defs": {"day": {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}}}`
+	catalogue, err := Load([]byte("upstreams: {otus: {url: https://otus.example, credential: none}}\ntools:\n"+
+		"  - {name: find, description: d, upstream: otus, method: GET, path: /, query: {from: from, to: to, where: where},\n     input: "+input+"}\n"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, []byte(input)); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(catalogue.tools[0].definition.InputSchema); got != compact.String() {
+		t.Errorf("the schema became %s", got)
+	}
+	for arguments, want := range map[string]string{
+		`{"from":"2026-01-01","to":"2026-01-02"}`: "",
+		`{"where":"here"}`:                        "",
+		`{"from":"tomorrow"}`:                     `The argument "from" is not as declared: want a value, as the tool's input schema says.`,
+		`{"to":"2026-01-02","where":"here"}`:      "do not fit together",
+		`{"from":"2026-01-01","where":"here"}`:    "do not fit together",
+		`{}`:                                      "do not fit together",
+		`{"when":"2026-01-01"}`:                   "do not fit together",
+	} {
+		_, err := checkArguments(catalogue.tools[0].input, json.RawMessage(arguments))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", arguments, err, want)
+		}
+	}
 }

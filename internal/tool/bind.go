@@ -11,8 +11,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/jsonschema-go/jsonschema"
 	"go.yaml.in/yaml/v3"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/schema"
 )
 
 // methods lists the methods a tool may declare: those that mean something
@@ -43,7 +44,7 @@ type parameter struct {
 
 // binding reads how a tool's request is made. Every argument must be bound:
 // one that is taken and not sent would be a lie to the caller.
-func (l *loader) binding(entry object, input inputSchema) binding {
+func (l *loader) binding(entry object, input *schema.Schema) binding {
 	result := binding{
 		method: entry.required("method", "write one of: "+strings.Join(methods, ", ")),
 		path:   entry.required("path", "write the path below the upstream's URL, such as /teams"),
@@ -69,7 +70,11 @@ func (l *loader) binding(entry object, input inputSchema) binding {
 			result.query = append(result.query, parameter{argument: argument, name: name})
 		}
 	}
-	for _, name := range input.names() {
+	if input == nil {
+		return result // what is wrong with it is reported
+	}
+	names, _ := input.Members()
+	for _, name := range names {
 		if !bound[name] {
 			l.add(entry.node, entry.at("query"), "the argument %q goes nowhere; bind it here or remove it from input", clip(name))
 		}
@@ -78,13 +83,16 @@ func (l *loader) binding(entry object, input inputSchema) binding {
 }
 
 // parameter returns the query parameter that argument fills.
-func (l *loader) parameter(query object, argument string, input inputSchema) string {
+func (l *loader) parameter(query object, argument string, input *schema.Schema) string {
 	node := query.fields[argument]
-	declared := input.arguments[argument]
+	if input == nil {
+		return ""
+	}
+	names, _ := input.Members()
 	switch {
-	case declared == nil:
+	case !slices.Contains(names, argument):
 		l.add(node, query.at(argument), "there is no property %q in input; declare it", clip(argument))
-	case !isScalar(declared.schema):
+	case !input.Scalar(argument):
 		l.add(node, query.at(argument), "only a string, integer, number or boolean can be a query parameter; give the property one of these types")
 	case node.Kind != yaml.ScalarNode || !parameterPattern.MatchString(node.Value):
 		l.add(node, query.at(argument), "want the parameter's name: letters, digits and any of _ . - [ ]")
@@ -92,10 +100,6 @@ func (l *loader) parameter(query object, argument string, input inputSchema) str
 		return node.Value
 	}
 	return ""
-}
-
-func isScalar(schema *jsonschema.Schema) bool {
-	return slices.Contains([]string{"string", "integer", "number", "boolean"}, schema.Type)
 }
 
 // pathFault says what is wrong with a declared path.

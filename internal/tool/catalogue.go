@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/jsonschema-go/jsonschema"
+	"tecrolabs.dev/oauth-mcp-server/internal/schema"
 )
 
 //go:embed catalogue.yaml
@@ -65,8 +65,8 @@ type declaredTool struct {
 	definition Definition
 	upstream   string
 	binding    binding
-	input      inputSchema
-	output     *jsonschema.Resolved // nil when none is declared
+	input      *schema.Schema
+	output     *schema.Schema // nil when none is declared
 }
 
 // Definitions returns the tools sorted by name.

@@ -225,7 +225,7 @@ func (l *loader) tool(entry object) *declaredTool {
 		tool.definition.InputSchema, tool.input = l.inputSchema(node, entry.at("input"))
 	}
 	if node := entry.fields["output"]; node != nil {
-		tool.definition.OutputSchema, tool.output = l.outputSchema(node, entry.at("output"))
+		tool.definition.OutputSchema, tool.output = l.objectSchema(node, entry.at("output"))
 	}
 	tool.binding = l.binding(entry, tool.input)
 	return tool

@@ -152,7 +152,7 @@ func (r *Runner) run(ctx context.Context, c *call, arguments json.RawMessage) (R
 	if err := r.authorize(ctx, c); err != nil {
 		return Result{}, err
 	}
-	checked, err := c.tool.input.check(arguments)
+	checked, err := checkArguments(c.tool.input, arguments)
 	if err != nil {
 		return Result{}, err
 	}

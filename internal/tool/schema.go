@@ -3,156 +3,133 @@ package tool
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"maps"
-	"slices"
+	"strconv"
 	"strings"
 
-	"github.com/google/jsonschema-go/jsonschema"
 	"go.yaml.in/yaml/v3"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/schema"
 )
 
-// maxSchemaDepth bounds how deep a schema nests.
-const maxSchemaDepth = 16
-
-const dialect = "https://json-schema.org/draft/2020-12/schema"
-
-// keywords lists what a schema may use. References and composition (allOf,
-// anyOf, ...) are not among them, so that validation takes time linear in the
-// arguments and cannot recurse without end; an unknown keyword is a typing
-// error, not a wish.
-var keywords = []string{
-	"$schema", "$comment", "title", "description", "default", "examples", "deprecated", "format",
-	"type", "enum", "const",
-	"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
-	"minLength", "maxLength", "pattern",
-	"items", "minItems", "maxItems", "uniqueItems",
-	"properties", "required", "additionalProperties", "minProperties", "maxProperties",
-}
-
-// inputKeywords lists what the root of an input schema may use: every argument
-// is checked by its own schema, so that a refusal can name it.
-var inputKeywords = []string{
-	"$schema", "$comment", "title", "description", "type", "properties", "required", "additionalProperties",
-}
-
-var schemaTypes = []string{"object", "array", "string", "integer", "number", "boolean", "null"}
-
-// inputSchema is a compiled input schema: its root is always a closed object.
-type inputSchema struct {
-	arguments map[string]*argument
-	required  []string // sorted
-}
-
-// argument is one property of an input schema.
-type argument struct {
-	schema   *jsonschema.Schema
-	resolved *jsonschema.Resolved
-}
-
-// names returns the arguments' names, sorted.
-func (s inputSchema) names() []string { return slices.Sorted(maps.Keys(s.arguments)) }
-
-func (l *loader) inputSchema(node *yaml.Node, path string) (json.RawMessage, inputSchema) {
-	result := inputSchema{arguments: map[string]*argument{}}
-	root := l.objectSchema(node, path, inputKeywords)
-	if extra := root.fields["additionalProperties"]; root.node.Kind == yaml.MappingNode && (extra == nil || extra.Value != "false") {
+// inputSchema reads the schema of a tool's arguments: a closed object, so that
+// unknown arguments are refused.
+func (l *loader) inputSchema(node *yaml.Node, path string) (json.RawMessage, *schema.Schema) {
+	text, compiled := l.objectSchema(node, path)
+	if compiled != nil && !compiled.Closed() {
 		l.add(node, path, "write additionalProperties: false, so that unknown arguments are refused")
 	}
-	if properties := root.fields["properties"]; properties != nil {
-		all := l.object(properties, root.at("properties"), nil)
-		for _, name := range all.keys() {
-			schema, resolved := l.compile(all.fields[name], all.at(name))
-			result.arguments[name] = &argument{schema: schema, resolved: resolved}
-		}
-	}
-	result.required = root.texts("required")
-	slices.Sort(result.required)
-	return l.json(node, path), result
+	return text, compiled
 }
 
-func (l *loader) outputSchema(node *yaml.Node, path string) (json.RawMessage, *jsonschema.Resolved) {
-	l.objectSchema(node, path, keywords)
-	_, resolved := l.compile(node, path)
-	return l.json(node, path), resolved
-}
-
-// objectSchema checks a schema whose instances must be objects.
-func (l *loader) objectSchema(node *yaml.Node, path string, allowed []string) object {
+// objectSchema reads a schema whose instances must be objects. What is wrong
+// with it is reported; then the compiled schema is nil.
+func (l *loader) objectSchema(node *yaml.Node, path string) (json.RawMessage, *schema.Schema) {
 	before := len(l.list)
-	l.schema(node, path, 1)
+	l.object(node, path, nil) // true and false are schemas, but not of objects
+	l.keywords(node, path, 0)
+	text := l.json(node, path)
 	if len(l.list) > before {
-		return object{problems: &l.problems, node: node, path: path}
+		return text, nil
 	}
-	root := l.object(node, path, allowed)
-	if kind := root.fields["type"]; kind == nil || kind.Value != "object" {
+	compiled, err := schema.Compile(text)
+	switch {
+	case err != nil:
+		l.misplaced(node, path, err)
+		return text, nil
+	case !compiled.IsObject():
 		l.add(node, path, "the schema must have type: object")
 	}
-	return root
+	return text, compiled
 }
 
-// schema checks the shape of a schema and of the schemas in it.
-func (l *loader) schema(node *yaml.Node, path string, depth int) {
-	if depth > maxSchemaDepth {
-		l.add(node, path, "the schema nests deeper than %d", maxSchemaDepth)
+// misplaced reports what is wrong with a schema at the line where it is.
+func (l *loader) misplaced(node *yaml.Node, path string, err error) {
+	wrong, ok := errors.AsType[*schema.Error](err)
+	if !ok {
+		l.add(node, path, "%v", err)
 		return
 	}
-	root := l.object(node, path, keywords)
-	if root.fields["$schema"] != nil && root.text("$schema") != dialect {
-		l.add(root.fields["$schema"], root.at("$schema"), "want %s", dialect)
+	for _, name := range wrong.Path() {
+		inner := within(node, name)
+		if inner == nil {
+			break
+		}
+		node = inner
+		path += "." + name
 	}
-	if node := root.fields["type"]; node != nil {
-		l.schemaType(node, root.at("type"))
+	l.add(node, path, "%s", wrong.Text)
+}
+
+// within returns the value under a name, or at a number of a list.
+func within(node *yaml.Node, name string) *yaml.Node {
+	number, err := strconv.Atoi(name)
+	switch {
+	case node.Kind == yaml.SequenceNode && err == nil && number < len(node.Content):
+		return node.Content[number]
+	case node.Kind != yaml.MappingNode:
+		return nil
 	}
-	var properties object
-	if node := root.fields["properties"]; node != nil {
-		properties = l.object(node, root.at("properties"), nil)
-		for _, name := range properties.keys() {
-			l.schema(properties.fields[name], properties.at(name), depth+1)
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		if node.Content[i].Value == name {
+			return node.Content[i+1]
 		}
 	}
+	return nil
+}
+
+// keywords reports, each with its line, what schema.Compile has no line for:
+// words that are no keywords, which are typing errors and no wishes, and
+// required properties that are not declared beside them.
+func (l *loader) keywords(node *yaml.Node, path string, depth int) {
+	if depth > schema.MaxDepth {
+		l.add(node, path, "the schema nests deeper than %d", schema.MaxDepth)
+		return
+	}
+	if node.Kind == yaml.ScalarNode && node.ShortTag() == "!!bool" {
+		return
+	}
+	root := l.object(node, path, nil)
+	for _, keyword := range root.keys() {
+		value, at := root.fields[keyword], root.at(keyword)
+		kind, known := schema.Keyword(keyword)
+		switch {
+		case !known:
+			l.add(value, at, "unknown keyword %q of JSON Schema; write x-%s if it is an extension", clip(keyword), clip(keyword))
+		case kind == schema.One:
+			l.keywords(value, at, depth+1)
+		case kind == schema.List && value.Kind == yaml.SequenceNode:
+			for i, item := range value.Content {
+				l.keywords(item, fmt.Sprintf("%s[%d]", at, i), depth+1)
+			}
+		case kind == schema.Map && value.Kind == yaml.MappingNode:
+			members := l.object(value, at, nil)
+			for _, name := range members.keys() {
+				l.keywords(members.fields[name], members.at(name), depth+1)
+			}
+		}
+	}
+	l.declared(root)
+}
+
+// declared reports required properties that a schema with properties does not
+// declare, where nothing else could.
+func (l *loader) declared(root object) {
+	properties, rest := root.fields["properties"], root.fields["additionalProperties"]
+	closed := rest != nil && rest.Value == "false"
+	if root.fields["required"] == nil || properties == nil && !closed || root.fields["patternProperties"] != nil {
+		return
+	}
+	var members object
+	if properties != nil {
+		members = l.object(properties, root.at("properties"), nil)
+	}
 	for _, name := range root.texts("required") {
-		if properties.fields[name] == nil {
+		if members.fields[name] == nil {
 			l.add(root.fields["required"], root.at("required"), "%q is not among the properties", clip(name))
 		}
 	}
-	if node := root.fields["items"]; node != nil {
-		l.schema(node, root.at("items"), depth+1)
-	}
-	if node := root.fields["additionalProperties"]; node != nil && node.ShortTag() != "!!bool" {
-		l.schema(node, root.at("additionalProperties"), depth+1)
-	}
-}
-
-func (l *loader) schemaType(node *yaml.Node, path string) {
-	list := []*yaml.Node{node}
-	if node.Kind == yaml.SequenceNode && len(node.Content) > 0 {
-		list = node.Content
-	}
-	for _, item := range list {
-		if item.Kind != yaml.ScalarNode || !slices.Contains(schemaTypes, item.Value) {
-			l.add(item, path, "want one of: %s", strings.Join(schemaTypes, ", "))
-		}
-	}
-}
-
-// compile makes a validator of a schema whose shape was checked.
-func (l *loader) compile(node *yaml.Node, path string) (*jsonschema.Schema, *jsonschema.Resolved) {
-	before := len(l.list)
-	text := l.json(node, path)
-	if len(l.list) > before {
-		return &jsonschema.Schema{}, nil
-	}
-	var schema jsonschema.Schema
-	if err := json.Unmarshal(text, &schema); err != nil {
-		l.add(node, path, "not a JSON Schema: %v", err)
-		return &schema, nil
-	}
-	resolved, err := schema.Resolve(&jsonschema.ResolveOptions{ValidateDefaults: true})
-	if err != nil {
-		l.add(node, path, "not a valid JSON Schema: %v", err)
-	}
-	return &schema, resolved
 }
 
 // json returns node as compact JSON with the keys in the file's order.
@@ -167,7 +144,7 @@ func (l *loader) json(node *yaml.Node, path string) json.RawMessage {
 
 // maxJSONDepth bounds writeJSON: a schema's own depth is bounded before, its
 // defaults and examples are not.
-const maxJSONDepth = 4 * maxSchemaDepth
+const maxJSONDepth = 2 * schema.MaxDepth
 
 func writeJSON(b *bytes.Buffer, node *yaml.Node, depth int) error {
 	if depth > maxJSONDepth {
