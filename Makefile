@@ -79,7 +79,7 @@ fmt: $(golangci) ## Modernize and format the code
 
 .PHONY: gen
 gen: ## Write the generated files and the goldens again
-	go test . ./internal/config ./internal/tool ./cmd/oauth-mcp-server -update
+	go test . ./internal/config ./internal/telemetry ./internal/tool ./cmd/oauth-mcp-server -update
 
 .PHONY: tidy
 tidy: ## Tidy the module files

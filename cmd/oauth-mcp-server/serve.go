@@ -19,7 +19,7 @@ type serveCommand struct {
 
 // Help returns the examples under --help.
 func (serveCommand) Help() string {
-	return `Settings come from flags, the environment and a .env file in the working directory, in this order. SIGTERM and SIGINT end the server in order, SIGHUP reads TOOLS_FILE again.
+	return `Settings come from flags, the environment and a .env file in the working directory, in this order. SIGTERM and SIGINT end the server in order, SIGHUP reads TOOLS_FILE and opens the audit log again.
 
 Examples:
 
@@ -43,6 +43,7 @@ func (c *serveCommand) Run(ctx context.Context, p process) error {
 	return app.Serve(ctx, app.ServeOptions{
 		Config:    loaded.Config,
 		Version:   readBuild().Version,
+		Stdout:    p.stdout,
 		Stderr:    p.stderr,
 		LookupEnv: p.lookupEnv,
 		Reload:    reload,

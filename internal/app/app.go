@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -42,6 +43,9 @@ type Options struct {
 	// Telemetry measures the server; nil measures nothing. Whoever made it shuts
 	// it down, after [App.Run].
 	Telemetry *telemetry.Provider
+	// Stdout takes audit records where AUDIT_LOG says so; nil means the process'
+	// own.
+	Stdout io.Writer
 }
 
 // Features is what a server offers besides, or instead of, the tools of the
@@ -62,6 +66,7 @@ type App struct {
 	listener  net.Listener
 	metrics   net.Listener // nil: no scrapes
 	telemetry *telemetry.Provider
+	auditor   *telemetry.Auditor
 	tls       *tls.Config
 	handler   http.Handler
 	verifier  *bearer.Verifier
@@ -77,11 +82,27 @@ type App struct {
 // New wires a server for a valid configuration. It opens the listener, reads
 // the files the configuration names and talks to nobody; [App.Run] does.
 func New(ctx context.Context, opts Options) (*App, error) {
-	cfg := opts.Config
-	if err := cfg.Validate(); err != nil {
+	if err := opts.Config.Validate(); err != nil {
 		return nil, err
 	}
-	a := &App{cfg: cfg, logger: opts.Logger, version: opts.Version, telemetry: opts.Telemetry}
+	auditor, err := telemetry.NewAuditor(telemetry.AuditConfig{
+		To: opts.Config.AuditLog, Subject: opts.Config.AuditSubject, Key: []byte(opts.Config.SessionKey.Reveal()),
+		Stdout: opts.Stdout, Meter: opts.Telemetry.Meter(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	opts.Logger = auditor.Attach(opts.Logger)
+	a := &App{cfg: opts.Config, logger: opts.Logger, version: opts.Version, telemetry: opts.Telemetry, auditor: auditor}
+	if err := a.wire(ctx, opts); err != nil {
+		return nil, errors.Join(err, auditor.Close())
+	}
+	return a, nil
+}
+
+// wire makes the parts and connects them.
+func (a *App) wire(ctx context.Context, opts Options) error {
+	cfg := a.cfg
 	policy := egress.Policy{AllowLoopback: !cfg.Production(), Allow: cfg.EgressAllow}
 	a.idpClient = egress.NewTransport(policy, nil)
 	fetcher := discovery.NewFetcher(a.idpClient)
@@ -90,10 +111,10 @@ func New(ctx context.Context, opts Options) (*App, error) {
 	}
 	var err error
 	if a.verifier, err = newVerifier(cfg, a.servers, fetcher, opts.Logger); err != nil {
-		return nil, err
+		return err
 	}
 	if a.tools, err = newLiveTools(cfg, policy, opts.Logger, opts.Telemetry); err != nil {
-		return nil, err
+		return err
 	}
 	features := opts.Features
 	if features.Tools == nil {
@@ -102,12 +123,12 @@ func New(ctx context.Context, opts Options) (*App, error) {
 	var bus mcp.Bus // stays nil without a cluster
 	if cfg.ClusterURL.IsSet() {
 		if a.cluster, err = newCluster(cfg, opts.Logger); err != nil {
-			return nil, err
+			return err
 		}
 		bus = a.cluster
 	}
 	if a.limits, err = a.newLimits(); err != nil {
-		return nil, err
+		return err
 	}
 	if a.mcp, err = mcp.New(mcp.Config{
 		Bus:          bus,
@@ -125,18 +146,15 @@ func New(ctx context.Context, opts Options) (*App, error) {
 		Meter:        a.telemetry.Meter(),
 		Tracer:       a.telemetry.Tracer(),
 	}); err != nil {
-		return nil, err
+		return err
 	}
 	if a.handler, err = a.newEdge(); err != nil {
-		return nil, err
+		return err
 	}
 	if a.tls, err = loadTLS(cfg); err != nil {
-		return nil, err
+		return err
 	}
-	if err := a.listen(ctx, opts.Listener); err != nil {
-		return nil, err
-	}
-	return a, nil
+	return a.listen(ctx, opts.Listener)
 }
 
 // listen opens the listeners that nobody has opened yet.
@@ -311,7 +329,7 @@ func (a *App) Unready() []string {
 	if a.draining.Load() != nil {
 		return []string{"the server is shutting down"}
 	}
-	return a.verifier.Unready()
+	return append(a.verifier.Unready(), a.auditor.Unready()...)
 }
 
 // Run serves until ctx ends and everything accepted is answered. It returns nil
@@ -347,7 +365,7 @@ func (a *App) Run(ctx context.Context) error {
 	err := group.Wait()
 	a.idpClient.CloseIdleConnections()
 	a.tools.transport.CloseIdleConnections()
-	return err
+	return errors.Join(err, a.auditor.Close())
 }
 
 // finishCalls lets calls for streams of other replicas go on for what is left of

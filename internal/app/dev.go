@@ -60,8 +60,12 @@ func Dev(ctx context.Context, opts DevOptions) error {
 		}
 		return group.Wait()
 	}
+	cfg := DevConfig(serverURL, stack.URLs())
+	if !logger.Enabled(ctx, slog.LevelInfo) {
+		cfg.AuditLog = telemetry.AuditOff // a terminal that was promised warnings only
+	}
 	a, err := New(ctx, Options{
-		Config:   DevConfig(serverURL, stack.URLs()),
+		Config:   cfg,
 		Logger:   logger,
 		Version:  opts.Version,
 		Listener: listeners[0],

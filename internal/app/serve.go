@@ -16,6 +16,7 @@ import (
 type ServeOptions struct {
 	Config  config.Config
 	Version string
+	Stdout  io.Writer // takes audit records where AUDIT_LOG says so; nil means the process' own
 	Stderr  io.Writer
 	// LookupEnv reads the OTEL_* variables, which OpenTelemetry's SDK reads from
 	// the process itself; nil exports nothing.
@@ -37,7 +38,7 @@ func Serve(ctx context.Context, opts ServeOptions) error {
 	if err != nil {
 		return err
 	}
-	a, err := New(ctx, Options{Config: opts.Config, Logger: logger, Version: opts.Version, Telemetry: measure})
+	a, err := New(ctx, Options{Config: opts.Config, Logger: logger, Version: opts.Version, Telemetry: measure, Stdout: opts.Stdout})
 	if err != nil {
 		return errors.Join(err, flush(ctx, measure))
 	}
@@ -75,22 +76,25 @@ func (a *App) reloadOn(ctx context.Context, signals <-chan os.Signal) {
 			return
 		case <-signals:
 			a.ReloadTools(ctx)
+			if err := a.auditor.Reopen(); err != nil {
+				a.logger.LogAttrs(ctx, slog.LevelError, "audit log not reopened, the open one stays in use", slog.String("error", err.Error()))
+			}
 		}
 	}
 }
 
-// logStart says what runs, and which guarded deviations are in force.
+// logStart says what runs. It is on record too: the list of authorization
+// servers changes with a restart only, and clients have to register anew when it
+// does.
 func (a *App) logStart(ctx context.Context) {
-	// The list of authorization servers changes with a restart only, and each
-	// start is on record: clients have to register anew when it changes.
 	a.logger.LogAttrs(ctx, slog.LevelInfo, "serving",
-		slog.Bool("audit", true),
-		slog.String("event", "start"),
 		slog.String("version", a.version),
 		slog.String("server_url", a.cfg.ServerURL),
 		slog.String("listen_addr", a.listener.Addr().String()),
 		slog.Bool("production", a.cfg.Production()),
-		slog.Any("authorization_servers", a.cfg.AuthorizationServers),
-		slog.Any("audiences", a.cfg.Audiences()),
 		slog.Int("tools", len(a.tools.Definitions())))
+	telemetry.Audit{
+		Event: telemetry.EventStart, Version: a.version, ServerURL: a.cfg.ServerURL,
+		AuthorizationServers: a.cfg.AuthorizationServers, Audiences: a.cfg.Audiences(),
+	}.Write(ctx, a.logger)
 }

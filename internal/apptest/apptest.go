@@ -45,6 +45,7 @@ type System struct {
 	secrets    []string
 	httpClient *http.Client
 	measured   *measured
+	wire       *wire
 }
 
 // Start runs a system and waits until it is ready. Ana is signed in at the
@@ -77,10 +78,10 @@ func Start(tb testing.TB, opts ...Option) *System {
 	for _, change := range o.configure {
 		change(&cfg)
 	}
-	measured := measure(tb, cfg)
+	measured, wire := measure(tb, cfg), &wire{}
 	judge := wireschema.New(tb)
 	server, err := app.New(tb.Context(), app.Options{
-		Config: cfg, Logger: logger, Version: Version, Listener: judge.Listen(listener), Features: o.features, Telemetry: measured.provider,
+		Config: cfg, Logger: logger, Version: Version, Listener: judge.Listen(wire.tap(listener)), Features: o.features, Telemetry: measured.provider,
 	})
 	if err != nil {
 		tb.Fatalf("server: %v", err)
@@ -88,7 +89,7 @@ func Start(tb testing.TB, opts ...Option) *System {
 	s := &System{
 		URL: serverURL, App: server, Stack: stack, Logs: logs, Config: cfg, Judge: judge,
 		t: tb, label: label, appDone: make(chan error, 1), stackDone: make(chan error, 1),
-		httpClient: newClient(), measured: measured,
+		httpClient: newClient(), measured: measured, wire: wire,
 	}
 	var appCtx context.Context
 	background := context.WithoutCancel(tb.Context()) // the cleanup ends it, after the test's own
@@ -166,7 +167,7 @@ func (s *System) Mint(m devstack.Mint) string {
 	return minted.AccessToken
 }
 
-// Secret adds values to what must not be in the logs. What the stack issues is
+// Secret adds values to what must not be in logs, spans, metrics and answers. What the stack issues is
 // there already. Values shorter than twelve characters are not looked for.
 func (s *System) Secret(values ...string) {
 	s.mu.Lock()
@@ -218,7 +219,17 @@ func (s *System) verify() {
 	s.mu.Unlock()
 	s.Judge.Verdict()
 	s.Logs.close()
-	for _, leak := range Leaks(s.Logs.String(), secrets) {
-		s.t.Errorf("a secret is in the logs: %s", leak)
+	for place, text := range map[string]string{
+		"the logs":                   s.Logs.String(),
+		"the spans":                  dump(s.Spans()),
+		"the metrics":                dump(s.Metrics()),
+		"what clients were answered": s.wire.answers(),
+	} {
+		for _, leak := range Leaks(text, secrets) {
+			s.t.Errorf("a secret is in %s: %s", place, leak)
+		}
+	}
+	for _, problem := range invalidRecords(s.Logs.String()) {
+		s.t.Errorf("an audit record does not fit docs/audit.schema.json: %s", problem)
 	}
 }

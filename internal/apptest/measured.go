@@ -2,6 +2,8 @@ package apptest
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -81,6 +83,15 @@ func (s *System) Count(name string, want ...attribute.KeyValue) int {
 		}
 	}
 	return total
+}
+
+// dump is everything in v as text, one element a line.
+func dump[T any](v []T) string {
+	var b strings.Builder
+	for _, element := range v {
+		fmt.Fprintf(&b, "%+v\n", element)
+	}
+	return b.String()
 }
 
 func hasAll(set attribute.Set, want []attribute.KeyValue) bool {

@@ -218,7 +218,8 @@ func (f *Flow) audit(ctx context.Context, event string, principal oauth.Principa
 	if err != nil {
 		record.Decision, record.Reason = "deny", oauth.AsRefusal(err).Reason
 	} else {
-		record.Issuer, record.SubjectHash, record.TokenHash = principal.Issuer, principal.SubjectHash(), principal.TokenIDHash()
+		record.Issuer, record.Subject, record.SubjectHash = principal.Issuer, principal.Subject, principal.SubjectHash()
+		record.TokenHash = principal.TokenIDHash()
 	}
 	record.Write(ctx, f.logger)
 }

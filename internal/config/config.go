@@ -67,6 +67,8 @@ type Config struct {
 
 	LogLevel        string        `env:"LOG_LEVEL" group:"Operation" placeholder:"LEVEL" default:"info" values:"debug info warn error" help:"Least level that is logged: debug, info, warn or error."`
 	LogFormat       string        `env:"LOG_FORMAT" group:"Operation" placeholder:"FORMAT" default:"json" values:"json text" help:"Form of the log lines on stderr: json or text."`
+	AuditLog        string        `env:"AUDIT_LOG" group:"Operation" placeholder:"WHERE" default:"stderr" help:"Where audit records go: stderr (among the log lines), stdout, or the path of a file, which is appended to and opened again on SIGHUP. In development also off. Each is one JSON object of docs/audit.schema.json, unless it stands among log lines of LOG_FORMAT=text."`
+	AuditSubject    string        `env:"AUDIT_SUBJECT" group:"Operation" placeholder:"POLICY" default:"hash" values:"hash value" help:"What audit records say of a person: hash (a pseudonym, keyed with SESSION_KEY) or value (the subject of the token too)."`
 	MetricsAddr     string        `env:"METRICS_ADDR" group:"Operation" placeholder:"HOST:PORT" derived:"off" help:"Address of a plain HTTP listener of its own that serves GET /metrics to Prometheus, such as 127.0.0.1:9464. Loopback or private addresses only."`
 	SSEMaxAge       time.Duration `env:"SSE_MAX_AGE" group:"Operation" placeholder:"DURATION" default:"1h" help:"Longest life of one SSE stream, from 1s to 24h. Clients connect again."`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" group:"Operation" placeholder:"DURATION" default:"20s" help:"How long requests may go on after SIGTERM, from 1s to 10m."`

@@ -48,7 +48,7 @@ func (c Config) advice() []Warning {
 		warn("LISTEN_ADDR", "accepts connections from other machines while SERVER_URL is loopback, so development rules apply")
 	}
 	if production && !c.SessionKey.IsSet() {
-		warn("SESSION_KEY", "is generated at each start: a sign-in, a cursor or a round under way does not survive a restart, nor reach another replica")
+		warn("SESSION_KEY", "is generated at each start: a sign-in, a cursor or a round under way does not survive a restart, nor reach another replica, and people get new pseudonyms in the audit records")
 	}
 	if host, ok := listenHost(c.MetricsAddr); ok && isEveryAddress(host) {
 		warn("METRICS_ADDR", "accepts connections on every address of this machine; keep its port inside your network")
@@ -290,6 +290,12 @@ func (v *validator) operation() {
 	}
 	if c.SSEMaxAge < time.Second || c.SSEMaxAge > maxSSEAge {
 		v.problem("SSE_MAX_AGE", c.SSEMaxAge.String(), "use 1s to 24h")
+	}
+	switch {
+	case c.AuditLog == "off" && v.production():
+		v.problem("AUDIT_LOG", "off", "production keeps audit records: use stderr, stdout or the path of a file")
+	case !slices.Contains([]string{"stderr", "stdout", "off"}, c.AuditLog) && !strings.ContainsAny(c.AuditLog, `/\`):
+		v.problem("AUDIT_LOG", quoted(c.AuditLog), "use stderr, stdout or a path with a slash in it, such as ./audit.log")
 	}
 	if c.ShutdownTimeout < time.Second || c.ShutdownTimeout > maxShutdownTimeout {
 		v.problem("SHUTDOWN_TIMEOUT", c.ShutdownTimeout.String(), "use 1s to 10m")

@@ -156,6 +156,12 @@ func TestRulesEverywhere(t *testing.T) {
 		{"metrics on a public address", func(c *Config) { c.MetricsAddr = "203.0.113.7:9464" }, "METRICS_ADDR"},
 		{"metrics on the public port", func(c *Config) { c.MetricsAddr = c.ListenAddr }, "METRICS_ADDR"},
 		{"metrics without port", func(c *Config) { c.MetricsAddr = "127.0.0.1" }, "METRICS_ADDR"},
+		{"audit log with a typo", func(c *Config) { c.AuditLog = "stder" }, "AUDIT_LOG"},
+		{"audit log off in production", func(c *Config) {
+			c.ServerURL, c.TrustedProxies = "https://mcp.example", []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+			c.AuditLog = "off"
+		}, "AUDIT_LOG"},
+		{"audit subject with a typo", func(c *Config) { c.AuditSubject = "plain" }, "AUDIT_SUBJECT"},
 		{"listen on a large port", func(c *Config) { c.ListenAddr = "127.0.0.1:65536" }, "LISTEN_ADDR"},
 		{"certificate without key", func(c *Config) { c.ServerURL, c.TLSCertFile = "https://localhost:8000", "cert" }, "TLS_KEY_FILE"},
 		{"key without certificate", func(c *Config) { c.TLSKeyFile = "key" }, "TLS_CERT_FILE"},

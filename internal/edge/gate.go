@@ -50,7 +50,7 @@ func (e *Edge) audit(ctx context.Context, p oauth.Principal, err error) {
 			record.Reason = refusal.Reason
 		}
 	} else {
-		record.Issuer, record.SubjectHash = p.Issuer, p.SubjectHash()
+		record.Issuer, record.Subject, record.SubjectHash = p.Issuer, p.Subject, p.SubjectHash()
 		record.ClientID, record.TokenHash = clip(p.ClientID), p.TokenIDHash()
 	}
 	e.observer.decided(ctx, record.Decision, record.Reason)

@@ -3,6 +3,7 @@ package secret
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -14,6 +15,7 @@ const canary = "canary-4f1c9a7e2b"
 func TestReq098_NoVerbPrintsASecret(t *testing.T) {
 	type exported struct{ V Value }
 	type hidden struct{ v Value }
+	type nested struct{ h *hidden }
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%p", "%T"} {
 		for name, subject := range map[string]any{
 			"value":    New(canary),
@@ -22,6 +24,9 @@ func TestReq098_NoVerbPrintsASecret(t *testing.T) {
 			"hidden":   hidden{New(canary)},
 			"slice":    []Value{New(canary)},
 			"map":      map[string]Value{"k": New(canary)},
+			"nested":   nested{&hidden{New(canary)}},
+			"error":    fmt.Errorf("refused %v %+v: %w", New(canary), hidden{New(canary)}, errors.New("x")),
+			"joined":   errors.Join(fmt.Errorf("%q", New(canary)), fmt.Errorf("%#v", exported{New(canary)})),
 		} {
 			out := fmt.Sprintf(verb, subject)
 			if strings.Contains(out, canary) || strings.Contains(out, fmt.Sprintf("%x", canary)) {

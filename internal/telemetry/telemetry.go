@@ -27,17 +27,17 @@ func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	if err := threshold.UnmarshalText([]byte(level)); err != nil {
 		return nil, fmt.Errorf("log level %q: want debug, info, warn or error", level)
 	}
-	options := &slog.HandlerOptions{Level: threshold}
-	var handler slog.Handler
+	options := &slog.HandlerOptions{Level: threshold, ReplaceAttr: nameLevel}
+	var lines slog.Handler
 	switch strings.ToLower(format) {
 	case "json":
-		handler = slog.NewJSONHandler(w, options)
+		lines = slog.NewJSONHandler(w, options)
 	case "text":
-		handler = slog.NewTextHandler(w, options)
+		lines = slog.NewTextHandler(w, options)
 	default:
 		return nil, fmt.Errorf("log format %q: want json or text", format)
 	}
-	return slog.New(contextHandler{handler}), nil
+	return slog.New(handler{Handler: lines}), nil
 }
 
 type contextKey int
@@ -54,28 +54,60 @@ func With(ctx context.Context, attrs ...slog.Attr) context.Context {
 	return context.WithValue(ctx, attrsKey, append(slices.Clone(before), attrs...))
 }
 
-type contextHandler struct{ slog.Handler }
-
-// Handle adds the context's attributes to the record, and the id of the trace
-// it belongs to.
-func (h contextHandler) Handle(ctx context.Context, record slog.Record) error {
-	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
-		record.AddAttrs(slog.String("trace_id", span.TraceID().String()))
-	}
-	if attrs, ok := ctx.Value(attrsKey).([]slog.Attr); ok {
-		record.AddAttrs(attrs...)
-	}
-	return h.Handler.Handle(ctx, record)
+// handler is every logger's: it adds what the context says, writes people as
+// pseudonyms, and gives audit records to the auditor, if there is one.
+type handler struct {
+	slog.Handler
+	auditor *Auditor
 }
 
+// Enabled lets audit records pass, whatever the level of the log.
+func (h handler) Enabled(ctx context.Context, level slog.Level) bool {
+	return level == LevelAudit || h.Handler.Enabled(ctx, level)
+}
+
+// Handle finishes the record and passes it on. An attribute of the context gives
+// way to one of the record.
+func (h handler) Handle(ctx context.Context, record slog.Record) error {
+	var people people
+	if h.auditor != nil {
+		people = h.auditor.people
+	}
+	finished := slog.NewRecord(record.Time, record.Level, record.Message, record.PC)
+	keys := make([]string, 0, maxKnownKeys)
+	add := func(attr slog.Attr) bool {
+		if attr, ok := people.say(attr); ok && !slices.Contains(keys, attr.Key) {
+			keys = append(keys, attr.Key)
+			finished.AddAttrs(attr)
+		}
+		return true
+	}
+	record.Attrs(add)
+	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
+		add(slog.String("trace_id", span.TraceID().String()))
+	}
+	attrs, _ := ctx.Value(attrsKey).([]slog.Attr)
+	for _, attr := range attrs {
+		add(attr)
+	}
+	if record.Level == LevelAudit && h.auditor != nil {
+		return h.auditor.write(ctx, finished, h.Handler)
+	}
+	return h.Handler.Handle(ctx, finished)
+}
+
+// maxKnownKeys is room for the attributes of a usual record; more need another
+// allocation.
+const maxKnownKeys = 24
+
 // WithAttrs keeps the wrapping.
-func (h contextHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return contextHandler{h.Handler.WithAttrs(attrs)}
+func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return handler{h.Handler.WithAttrs(attrs), h.auditor}
 }
 
 // WithGroup keeps the wrapping.
-func (h contextHandler) WithGroup(name string) slog.Handler {
-	return contextHandler{h.Handler.WithGroup(name)}
+func (h handler) WithGroup(name string) slog.Handler {
+	return handler{h.Handler.WithGroup(name), h.auditor}
 }
 
 // Line gathers what the one access line of a request says, while the request

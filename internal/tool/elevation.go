@@ -89,7 +89,7 @@ func (r *Runner) noteElevation(ctx context.Context, c *call, refusal *oauth.Refu
 		return
 	}
 	if len(gained) > 0 {
-		audit := c.audit("elevation")
+		audit := c.audit(telemetry.EventElevation)
 		audit.Decision, audit.Reason = "allow", "scopes_granted"
 		audit.ScopesAsked, audit.ScopesGranted, audit.Correlation = need.String(), gained.String(), under.id
 		audit.Write(ctx, r.logger)

@@ -214,7 +214,8 @@ func (c *call) toolError(sentence string) Result {
 func (c *call) audit(event string) telemetry.Audit {
 	principal := c.caller.Principal
 	audit := telemetry.Audit{
-		Event: event, Issuer: principal.Issuer, SubjectHash: principal.SubjectHash(), ClientID: principal.ClientID,
+		Event:  event,
+		Issuer: principal.Issuer, Subject: principal.Subject, SubjectHash: principal.SubjectHash(), ClientID: principal.ClientID,
 		TokenHash: principal.TokenIDHash(),
 	}
 	if c.tool != nil {
@@ -225,7 +226,7 @@ func (c *call) audit(event string) telemetry.Audit {
 
 // record leaves the audit record and adds to the access line.
 func (r *Runner) record(ctx context.Context, c *call, err error) {
-	audit := c.audit("tool_call")
+	audit := c.audit(telemetry.EventToolCall)
 	audit.Decision, audit.Reason = "allow", "ok"
 	audit.Upstream, audit.Credential = c.upstream.Name, c.upstream.Credential
 	audit.Status, audit.Latency = c.status, time.Since(c.started)
