@@ -17,6 +17,7 @@ IMAGE ?= oauth-mcp-server
 # deadline as a failure (go.dev/issue/75804). Minimizing is counted too: by default
 # each input that is worth keeping may take a minute.
 FUZZTIME ?= 50000x
+FUZZTIME_LONG ?= 20000000x
 
 # The linter's file carries its version, so that a new one is built when
 # tools/go.mod changes and an old one is kept until then.
@@ -36,9 +37,9 @@ dev: ## Run the server with a development authorization server and API
 	go run ./cmd/oauth-mcp-server dev
 
 .PHONY: test
-test: e2e/node_modules/.package-lock.json ## Everything CI runs: check, fuzz, all tests with the race detector
+test: e2e/node_modules/.package-lock.json ## Everything CI runs: check, fuzz, all tests with the race detector, mutate
 	@mkdir -p bin && $(tree_state) > bin/tree.before
-	@$(MAKE) check fuzz race
+	@$(MAKE) check fuzz race mutate
 	@$(tree_state) | diff bin/tree.before - || { echo "make test has changed the tree"; exit 1; }
 
 .PHONY: race
@@ -60,6 +61,17 @@ fuzz: ## Run each fuzz target for FUZZTIME
 		echo "fuzz $$(dirname "$$file") $${function#func }"; \
 		go test -run='^$$' -fuzz="^$${function#func }$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=100x -timeout=5m "./$$(dirname "$$file")" | grep -v '^fuzz: elapsed'; \
 	done
+
+.PHONY: fuzz-long
+fuzz-long: ## Run each fuzz target for minutes, as a nightly job does
+	@$(MAKE) fuzz FUZZTIME=$(FUZZTIME_LONG)
+
+# Packages whose every check has to be missed by a test.
+MUTATE ?= ./internal/bearer
+
+.PHONY: mutate
+mutate: ## Remove one check of the verifier at a time; a test has to fail
+	go run ./internal/mutate $(MUTATE)
 
 .PHONY: check
 check: lint ## Check format, lint, vet and the module files

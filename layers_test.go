@@ -49,6 +49,7 @@ var layers = map[string]int{
 
 	"cmd/oauth-mcp-server": 5,
 	"bench/streams":        5,
+	"internal/mutate":      5,
 }
 
 // onlyFor names packages that only some others may import.

@@ -122,6 +122,8 @@ var algorithmRows = []spoiled{
 	}, WrongAlgorithm, ""},
 	{"RS512", header("alg", "RS512"), WrongAlgorithm, ""},
 	{"rs256 in lower case", header("alg", "rs256"), WrongAlgorithm, ""},
+	// Known before anything of the claims is looked at.
+	{"none from a foreign issuer", func(f *forge) { f.header["alg"], f.claims["iss"] = "none", "https://evil.example/" }, WrongAlgorithm, ""},
 }
 
 func TestReq025_AlgorithmAllowList(t *testing.T) { verifyRows(t, algorithmRows) }
@@ -164,6 +166,7 @@ var headerRows = []spoiled{
 	{"typ secevent+jwt", header("typ", "secevent+jwt"), WrongType, ""},
 	{"typ oauth-id-jag+jwt", header("typ", "oauth-id-jag+jwt"), WrongType, ""},
 	{"typ is a number", header("typ", 1), WrongType, ""},
+	{"jwk is no key", header("jwk", "x"), MalformedToken, "well-formed"},
 	{"typ that looks like a parameter", header("typ", `x", error="invalid_scope", scope="admin`), WrongType, ""},
 }
 

@@ -1,0 +1,9 @@
+package untested
+
+import "testing"
+
+func TestGood(t *testing.T) {
+	if !Check("x") {
+		t.Error("refused")
+	}
+}
