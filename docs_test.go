@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"context"
+	"go/ast"
 	"net"
 	"os"
 	"os/exec"
@@ -358,6 +359,41 @@ func TestDecisionsHaveOneForm(t *testing.T) {
 		}
 		if !strings.Contains(architecture, "(adr/"+filepath.Base(name)+")") {
 			t.Errorf("docs/architecture.md does not list %s", name)
+		}
+	}
+}
+
+var (
+	threatRow = regexp.MustCompile(`(?m)^\| (.+) \| ([A-G, \x{2013}]+) \| .+ \| (.+) \|$`)
+	testName  = regexp.MustCompile("`((?:Test|Fuzz)\\w+)`")
+)
+
+// TestThreatsAreProven wants a test in every row of docs/threats.md, and every
+// test that it names in the tree.
+func TestThreatsAreProven(t *testing.T) {
+	inTree := map[string]bool{}
+	for _, files := range sources(t) {
+		for _, s := range files {
+			for _, declaration := range s.file.Decls {
+				if function, ok := declaration.(*ast.FuncDecl); ok && s.isTest() {
+					inTree[function.Name.Name] = true
+				}
+			}
+		}
+	}
+	rows := threatRow.FindAllStringSubmatch(readDocument(t, "docs/threats.md"), -1)
+	if len(rows) < 40 {
+		t.Fatalf("found only %d threats", len(rows))
+	}
+	for _, row := range rows {
+		proofs := testName.FindAllStringSubmatch(row[3], -1)
+		if len(proofs) == 0 {
+			t.Errorf("docs/threats.md: nothing proves that this is refused: %s", row[1])
+		}
+		for _, proof := range proofs {
+			if !inTree[proof[1]] {
+				t.Errorf("docs/threats.md: there is no %s (%s)", proof[1], row[1])
+			}
 		}
 	}
 }

@@ -188,6 +188,9 @@ func (v *validator) tokens() {
 	if err := c.ScopesSupported.Validate(); err != nil {
 		v.problem("SCOPES_SUPPORTED", err.Error(), "use the characters of RFC 6749 section 3.3")
 	}
+	if c.ScopesSupported.Has("*") {
+		v.problem("SCOPES_SUPPORTED", `entry "*"`, "write each scope out: clients ask for everything that is published")
+	}
 	if err := c.RequiredScopes.Validate(); err != nil {
 		v.problem("REQUIRED_SCOPES", err.Error(), "use the characters of RFC 6749 section 3.3")
 	}

@@ -162,6 +162,8 @@ func TestRulesEverywhere(t *testing.T) {
 			c.AuditLog = "off"
 		}, "AUDIT_LOG"},
 		{"audit subject with a typo", func(c *Config) { c.AuditSubject = "plain" }, "AUDIT_SUBJECT"},
+		{"every scope", func(c *Config) { c.ScopesSupported = []string{"openid", "*"} }, "SCOPES_SUPPORTED"},
+		{"documentation with a password", func(c *Config) { c.ResourceDocumentation = "https://u:p@docs.example" }, "RESOURCE_DOCUMENTATION"},
 		{"listen on a large port", func(c *Config) { c.ListenAddr = "127.0.0.1:65536" }, "LISTEN_ADDR"},
 		{"certificate without key", func(c *Config) { c.ServerURL, c.TLSCertFile = "https://localhost:8000", "cert" }, "TLS_KEY_FILE"},
 		{"key without certificate", func(c *Config) { c.TLSKeyFile = "key" }, "TLS_CERT_FILE"},

@@ -218,3 +218,22 @@ func TestRemoteLinks(t *testing.T) {
 		}
 	}
 }
+
+// FuzzRemoteLinks: what a client writes into traceparent comes out as two ids
+// that stand in it, or not at all.
+func FuzzRemoteLinks(f *testing.F) {
+	f.Add("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	f.Add("cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-ff-what-the-future-will-be-like")
+	f.Add("00-00000000000000000000000000000000-0000000000000000-01")
+	f.Fuzz(func(t *testing.T, traceparent string) {
+		for _, link := range RemoteLinks(traceparent) {
+			remote := link.SpanContext
+			if !remote.IsValid() || remote.TraceState().Len() != 0 || len(link.Attributes) != 0 {
+				t.Errorf("%q became %+v", traceparent, link)
+			}
+			if !strings.Contains(traceparent, remote.TraceID().String()+"-"+remote.SpanID().String()) {
+				t.Errorf("%q became other ids: %+v", traceparent, link)
+			}
+		}
+	})
+}
