@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"context"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/app"
 	"tecrolabs.dev/oauth-mcp-server/internal/apptest"
 	"tecrolabs.dev/oauth-mcp-server/internal/config"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
@@ -79,4 +81,41 @@ func TestReq098_FullDiskIsSeenByTheLoadBalancer(t *testing.T) {
 	if lost := system.Count("oauth_mcp_server.audit.unwritten"); lost != 2 {
 		t.Errorf("%d records were counted as unwritten, want 2", lost)
 	}
+}
+
+// TestHangupOpensTheAuditLogAgain moves the file away under a running server, as
+// a rotation does, and sends what SIGHUP sends.
+func TestHangupOpensTheAuditLogAgain(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit.log")
+	cfg := config.Default()
+	cfg.ListenAddr, cfg.AuditLog = "127.0.0.1:0", path
+	ctx, stop := context.WithCancel(t.Context())
+	hangups, ended := make(chan os.Signal, 1), make(chan error, 1)
+	stderr := &output{wrote: make(chan struct{}, 1)}
+	go func() {
+		ended <- app.Serve(ctx, app.ServeOptions{Config: cfg, Version: "1", Stderr: stderr, Reload: hangups})
+	}()
+	started := func() bool {
+		text, err := os.ReadFile(path)
+		return err == nil && strings.Contains(string(text), `"event":"start"`)
+	}
+	apptest.Eventually(t, "the start is on record", started)
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	hangups <- os.Interrupt // any signal on the channel counts
+	apptest.Eventually(t, "there is a file under the name again", func() bool { return !started() && exists(path) })
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if strings.Contains(stderr.String(), `"audit":true`) {
+		t.Error("records are among the log lines too")
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

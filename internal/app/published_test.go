@@ -17,7 +17,7 @@ import (
 // published returns the metadata of POST /mcp and its challenge.
 func published(t *testing.T, system *apptest.System) (document map[string]any, challenge string) {
 	t.Helper()
-	get := func(method, path string) (*http.Response, []byte) {
+	get := func(method, path string) (challenge string, body []byte) {
 		request, err := http.NewRequestWithContext(t.Context(), method, system.URL+path, http.NoBody)
 		if err != nil {
 			t.Fatal(err)
@@ -27,18 +27,17 @@ func published(t *testing.T, system *apptest.System) (document map[string]any, c
 			t.Fatal(err)
 		}
 		defer response.Body.Close()
-		body, err := io.ReadAll(response.Body)
-		if err != nil {
+		if body, err = io.ReadAll(response.Body); err != nil {
 			t.Fatal(err)
 		}
-		return response, body
+		return response.Header.Get("WWW-Authenticate"), body
 	}
 	_, body := get(http.MethodGet, "/.well-known/oauth-protected-resource/mcp")
 	if err := json.Unmarshal(body, &document); err != nil {
 		t.Fatalf("%v in %s", err, body)
 	}
-	response, _ := get(http.MethodPost, "/mcp")
-	return document, response.Header.Get("WWW-Authenticate")
+	challenge, _ = get(http.MethodPost, "/mcp")
+	return document, challenge
 }
 
 // TestReq006_PublishedScopesAreTheOperatorsChoice: one setting decides what
