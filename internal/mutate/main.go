@@ -29,7 +29,7 @@ import (
 // Bounds of a run.
 const (
 	atOnce      = 2               // test runs; each compiles and links
-	testTimeout = 2 * time.Minute // for one mutant; a check may be what ends a loop
+	testTimeout = 2 * time.Minute // of the tests of one mutant, once compiled: a check may be what ends a loop
 	minMutants  = 5               // fewer means that they are not found any more
 )
 
@@ -101,9 +101,7 @@ func run(ctx context.Context, w io.Writer, dir string) error {
 
 // test runs the package's tests; its error means that one failed.
 func test(ctx context.Context, dir, overlay string) (output string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, testTimeout)
-	defer cancel()
-	args := []string{"test", "-count=1", "-failfast", "-vet=off"}
+	args := []string{"test", "-count=1", "-failfast", "-vet=off", "-timeout=" + testTimeout.String()}
 	if overlay != "" {
 		args = append(args, "-overlay="+overlay)
 	}
