@@ -25,9 +25,10 @@ var headerChecks = []check{
 }
 
 // signerChecks come when the token's issuer is known and its keys are about to
-// be tried: now its own algorithms count, not every issuer's.
+// be tried: now its own rules count, not every issuer's.
 var signerChecks = []check{
 	{WrongAlgorithm, (*Verifier).checkAlgorithm},
+	{WrongType, (*Verifier).checkType},
 }
 
 // claimChecks look at the claims of a token whose signature was verified. The
@@ -38,10 +39,13 @@ var claimChecks = []check{
 	{IDToken, (*Verifier).checkIDToken},
 	{SenderConstrained, (*Verifier).checkSenderConstraint},
 	{WrongAudience, (*Verifier).checkAudience},
+	{WrongClient, (*Verifier).checkClient},
 	{NoExpiry, (*Verifier).checkHasExpiry},
 	{Expired, (*Verifier).checkExpiry},
 	{NotYetValid, (*Verifier).checkNotBefore},
 	{IssuedInFuture, (*Verifier).checkIssuedAt},
+	{TooOld, (*Verifier).checkAge},
+	{LivesTooLong, (*Verifier).checkLifetime},
 	{NoSubject, (*Verifier).checkSubject},
 }
 
@@ -59,17 +63,18 @@ func (v *Verifier) pass(checks []check, t *token) error {
 // 8725 section 3.1); the token's own issuer is asked when it is known.
 // Algorithms without a signature or with a shared secret cannot be configured.
 func (v *Verifier) checkAlgorithm(t *token) string {
+	var accepted []string
 	for _, i := range v.issuers {
-		if slices.Contains(i.algorithms, t.algorithm) && (t.signer == nil || t.signer == i) {
-			return ""
+		if t.signer == nil || t.signer == i {
+			accepted = append(accepted, i.config.Algorithms...)
 		}
 	}
-	accepted := v.issuers[0].algorithms
-	if t.signer != nil {
-		accepted = t.signer.algorithms
+	if slices.Contains(accepted, t.algorithm) {
+		return ""
 	}
+	slices.Sort(accepted)
 	return fmt.Sprintf("The token is signed with the algorithm %s; this server accepts %s from its issuer. Change the API's signing algorithm at the identity provider.",
-		echo(t.algorithm), echoList(accepted))
+		echo(t.algorithm), echoList(slices.Compact(accepted)))
 }
 
 // checkCritical refuses every extension that must be understood: this server
@@ -83,20 +88,21 @@ func (v *Verifier) checkCritical(t *token) string {
 	return ""
 }
 
-// checkType accepts what access tokens are declared as: nothing, JWT (the
-// default profile of Auth0 and many others) or at+jwt (RFC 9068 section 2.1).
-// Everything else belongs to another profile: ID-JAG, logout, security event,
-// DPoP proof (RFC 8725 section 3.11). Media types are case-insensitive and may
-// leave out application/ (RFC 7515 section 4.1.9).
+// checkType accepts what access tokens are declared as: at+jwt (RFC 9068 section
+// 2.1) and, unless the token's own issuer is strict, JWT or nothing. Everything
+// else belongs to another profile: ID-JAG, logout, security event, DPoP proof
+// (RFC 8725 section 3.11). Media types are case-insensitive and may leave out
+// application/ (RFC 7515 section 4.1.9).
 func (v *Verifier) checkType(t *token) string {
-	if _, present := t.header.Get("typ"); !present {
-		return ""
-	}
+	strict := t.signer != nil && t.signer.config.Types == TypesStrict
+	_, present := t.header.Get("typ")
 	declared, _ := t.header.Text("typ")
-	name := strings.ToLower(declared)
-	switch strings.TrimPrefix(name, "application/") {
-	case "jwt", "at+jwt":
+	name := strings.TrimPrefix(strings.ToLower(declared), "application/")
+	switch {
+	case name == "at+jwt", !strict && (name == "jwt" || !present):
 		return ""
+	case name == "jwt" || !present:
+		return "The token does not say that it is an access token (typ at+jwt, RFC 9068), which this server wants of its issuer; turn that profile on for the API at the identity provider."
 	}
 	return "The token is of the type " + echo(declared) + ", which is not an access token; send the access_token of the token response."
 }
@@ -135,7 +141,7 @@ func (v *Verifier) checkIDToken(t *token) string {
 	}
 	if len(t.claims.audience) == 1 {
 		only := t.claims.audience[0]
-		if only != "" && (only == t.claims.clientID || only == t.claims.azp) && !v.accepts(only) {
+		if only != "" && (only == t.claims.clientID || only == t.claims.azp) && !t.signer.accepts(only) {
 			return sentence
 		}
 	}
@@ -154,19 +160,30 @@ func (v *Verifier) checkSenderConstraint(t *token) string {
 // checkAudience wants one of the configured audiences (RFC 9068 section 4). It
 // tells which arrived: it is the commonest question of all.
 func (v *Verifier) checkAudience(t *token) string {
-	if slices.ContainsFunc(t.claims.audience, v.accepts) {
+	accepted := t.signer.config.Audiences
+	if slices.ContainsFunc(t.claims.audience, t.signer.accepts) {
 		return ""
 	}
 	const fix = "Send the resource parameter, or set a default audience at the identity provider."
 	if len(t.claims.audience) == 0 {
-		return fmt.Sprintf("The token names no audience; this server accepts %s. %s", echoList(v.audiences), fix)
+		return fmt.Sprintf("The token names no audience; this server accepts %s. %s", echoList(accepted), fix)
 	}
 	return fmt.Sprintf("The token is for %s; this server accepts %s. %s",
-		echoList(t.claims.audience), echoList(v.audiences), fix)
+		echoList(t.claims.audience), echoList(accepted), fix)
 }
 
-func (v *Verifier) accepts(audience string) bool {
-	return slices.ContainsFunc(v.audiences, func(ours string) bool { return oauth.SameResource(audience, ours) })
+func (i *issuer) accepts(audience string) bool {
+	return slices.ContainsFunc(i.config.Audiences, func(ours string) bool { return oauth.SameResource(audience, ours) })
+}
+
+// checkClient holds a token against the issuer's list of clients, if it has one.
+// It comes on top of the audience, never instead of it.
+func (v *Verifier) checkClient(t *token) string {
+	clients := t.signer.config.Clients
+	if len(clients) == 0 || slices.Contains(clients, t.client()) {
+		return ""
+	}
+	return "The token was issued to the client " + echo(t.client()) + ", which may not use this server; sign in with one that may, or ask its operator."
 }
 
 func (v *Verifier) checkHasExpiry(t *token) string {
@@ -179,24 +196,55 @@ func (v *Verifier) checkHasExpiry(t *token) string {
 // checkExpiry: "on or after" exp a token is not accepted (RFC 7519 section
 // 4.1.4).
 func (v *Verifier) checkExpiry(t *token) string {
-	if t.now.Before(t.claims.expiry.Add(v.leeway)) {
+	if t.now.Before(t.claims.expiry.Add(t.signer.config.Leeway)) {
 		return ""
 	}
 	return "The token expired at " + t.claims.expiry.Format(time.RFC3339) + "; refresh it or sign in again."
 }
 
 func (v *Verifier) checkNotBefore(t *token) string {
-	if !t.now.Add(v.leeway).Before(t.claims.notBefore) {
+	if !t.now.Add(t.signer.config.Leeway).Before(t.claims.notBefore) {
 		return ""
 	}
 	return "The token is not valid before " + t.claims.notBefore.Format(time.RFC3339) + "; wait, or compare the clocks of this server and the identity provider."
 }
 
 func (v *Verifier) checkIssuedAt(t *token) string {
-	if !t.now.Add(v.leeway).Before(t.claims.issuedAt) {
+	if !t.now.Add(t.signer.config.Leeway).Before(t.claims.issuedAt) {
 		return ""
 	}
 	return "The token was issued in the future, at " + t.claims.issuedAt.Format(time.RFC3339) + "; compare the clocks of this server and the identity provider."
+}
+
+// checkAge holds a token against the issuer's policy for how old one may be,
+// however long it lives.
+func (v *Verifier) checkAge(t *token) string {
+	policy := t.signer.config.MaxAge
+	switch {
+	case policy == 0:
+		return ""
+	case t.claims.issuedAt.IsZero():
+		return fmt.Sprintf("The token does not say when it was issued (iat), and this server takes one for %s after that only; have the identity provider add it.", policy)
+	case t.now.Before(t.claims.issuedAt.Add(policy + t.signer.config.Leeway)):
+		return ""
+	}
+	return fmt.Sprintf("The token was issued at %s, and this server takes one for %s after that only; refresh it or sign in again.",
+		t.claims.issuedAt.Format(time.RFC3339), policy)
+}
+
+// checkLifetime holds a token against the issuer's policy for how long one may
+// be good. One that does not say since when is taken to begin now.
+func (v *Verifier) checkLifetime(t *token) string {
+	policy, from := t.signer.config.MaxLifetime, t.claims.issuedAt
+	if from.IsZero() {
+		from = t.now
+	}
+	lifetime := t.claims.expiry.Sub(from)
+	if policy == 0 || lifetime <= policy {
+		return ""
+	}
+	return fmt.Sprintf("The token is good for %s, and this server takes none that is good for more than %s; shorten the lifetime of the API's tokens at the identity provider.",
+		lifetime.Truncate(time.Second), policy)
 }
 
 func (v *Verifier) checkSubject(t *token) string {

@@ -18,7 +18,7 @@ const (
 	refreshEvery = 5 * time.Minute  // by Run
 	refreshLazy  = 10 * time.Minute // by Verify, when Run did not
 	maxKeyAge    = 24 * time.Hour   // last good keys survive an outage of this length
-	unknownPause = 30 * time.Second // between fetches that unknown key ids cause
+	refetchPause = 30 * time.Second // between fetches that tokens without a fitting key cause
 	demandPause  = time.Second      // between failed loads when there are no keys
 	demandRetry  = 5 * time.Second  // Retry-After when there are no keys
 	loadTimeout  = 10 * time.Second // metadata and key set together
@@ -31,23 +31,22 @@ var errNoNewerKeys = errors.New("no newer keys")
 // issuer is one trusted issuer with its keys. Loads never run side by side:
 // whoever needs one joins the one in progress.
 type issuer struct {
-	config     IssuerConfig
-	algorithms []string
-	label      string // the configured name; tokens carry it or its other slash form
-	fetcher    *discovery.Fetcher
-	logger     *slog.Logger
-	now        func() time.Time
+	config  IssuerConfig // complete
+	label   string       // the configured name; tokens carry it or its other slash form
+	fetcher *discovery.Fetcher
+	logger  *slog.Logger
+	now     func() time.Time
 
 	current atomic.Pointer[keySet] // last good keys; nil before the first load
 	wake    chan time.Duration     // asks Run for a load after this wait
 
-	mu        sync.Mutex
-	loading   *load
-	triedAt   time.Time // end of the last load
-	lastErr   error     // its result
-	unknownAt time.Time // last load that an unknown key id caused
-	asked     bool      // Run owes a load to unknown key ids
-	warned    bool      // about the trailing slash
+	mu      sync.Mutex
+	loading *load
+	triedAt time.Time // end of the last load
+	lastErr error     // its result
+	doubtAt time.Time // last load that a token without a fitting key caused
+	asked   bool      // Run owes a load to such tokens
+	warned  bool      // about the trailing slash
 }
 
 // load is one attempt to get the keys. keys and err may be read after done is
@@ -103,13 +102,20 @@ func (i *issuer) finish(ctx context.Context, l *load) {
 		return
 	}
 	l.keys.loadedAt = i.triedAt
+	changed := !l.keys.same(before)
+	if before != nil {
+		l.keys.generation = before.generation
+	}
+	if changed {
+		l.keys.generation++
+	}
 	i.current.Store(l.keys)
 	if l.keys.issuer != i.label && !i.warned {
 		i.warned = true
 		i.logger.LogAttrs(ctx, slog.LevelWarn, "configured issuer differs from the published one by a trailing slash; using the published one",
 			slog.String("configured", i.label), slog.String("published", l.keys.issuer))
 	}
-	if !l.keys.sameKeyIDs(before) {
+	if changed {
 		i.logger.LogAttrs(ctx, slog.LevelInfo, "signing keys loaded", slog.String("issuer", l.keys.issuer),
 			slog.Int("keys", len(l.keys.keys)), slog.Int("ignored_keys", l.keys.ignored))
 	}
@@ -156,14 +162,14 @@ func (i *issuer) refreshBehind(ctx context.Context, keys *keySet) {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.loading == nil && i.now().Sub(i.triedAt) >= unknownPause {
+	if i.loading == nil && i.now().Sub(i.triedAt) >= refetchPause {
 		i.begin(ctx)
 	}
 }
 
-// newer returns other keys than seen, in which a key id was not found. It
-// fetches at most once per unknownPause; everybody who comes meanwhile waits
-// for that fetch, and everybody who comes after it gets its outcome:
+// newer returns other keys than seen, of which none has verified a token: its
+// key id is unknown, or the key under it is another one. It fetches at most once
+// per refetchPause; everybody who comes meanwhile waits for that fetch, and everybody who comes after it gets its outcome:
 // [errNoNewerKeys] when the issuer answered, a [*oauth.Refusal] with 503 when
 // it did not, because then nobody knows whether the key exists.
 func (i *issuer) newer(ctx context.Context, seen *keySet) (*keySet, error) {
@@ -174,7 +180,7 @@ func (i *issuer) newer(ctx context.Context, seen *keySet) (*keySet, error) {
 	}
 	if i.loading == nil {
 		now := i.now()
-		if wait := i.unknownAt.Add(unknownPause).Sub(now); !i.unknownAt.IsZero() && wait > 0 {
+		if wait := i.doubtAt.Add(refetchPause).Sub(now); !i.doubtAt.IsZero() && wait > 0 {
 			err := i.lastErr
 			i.asked = i.asked || err == nil
 			i.mu.Unlock()
@@ -184,13 +190,13 @@ func (i *issuer) newer(ctx context.Context, seen *keySet) (*keySet, error) {
 			i.remind(wait)
 			return nil, errNoNewerKeys
 		}
-		i.unknownAt = now
+		i.doubtAt = now
 	}
 	l := i.begin(ctx)
 	i.mu.Unlock()
 	keys, err := l.wait(ctx)
 	if err != nil {
-		return nil, unavailable(unknownPause, err)
+		return nil, unavailable(refetchPause, err)
 	}
 	return keys, nil
 }
@@ -213,7 +219,7 @@ func (i *issuer) fetch(ctx context.Context) (*keySet, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := parseKeySet(body, i.algorithms)
+	keys, err := parseKeySet(body, i.config.Algorithms)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", location, err)
 	}

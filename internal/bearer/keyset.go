@@ -1,6 +1,7 @@
 package bearer
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -43,17 +44,23 @@ var errNoUsableKeys = errors.New("the key set has no key that is usable for the 
 
 // keySet is what one issuer published at one time. It is never changed.
 type keySet struct {
-	issuer   string // exact "iss" of the tokens these keys sign
-	keys     []publicKey
-	ignored  int // published keys that are of no use here
-	loadedAt time.Time
+	issuer     string // exact "iss" of the tokens these keys sign
+	keys       []publicKey
+	ignored    int // published keys that are of no use here
+	loadedAt   time.Time
+	generation uint64 // grows when a load brings other keys than the one before
 }
 
 // publicKey is one usable key of a set.
 type publicKey struct {
 	id         string // "kid"; may be empty
-	key        any    // *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
+	key        verificationKey
 	algorithms []string
+}
+
+// verificationKey is *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey.
+type verificationKey interface {
+	Equal(other crypto.PublicKey) bool
 }
 
 // candidates returns the keys that may have signed a token with this key id and
@@ -73,9 +80,14 @@ func (s *keySet) candidates(keyID, algorithm string) (keys []publicKey, known bo
 	return keys, known
 }
 
-// sameKeyIDs reports whether two sets list the same key ids in the same order.
-func (s *keySet) sameKeyIDs(other *keySet) bool {
-	return other != nil && slices.EqualFunc(s.keys, other.keys, func(a, b publicKey) bool { return a.id == b.id })
+// same reports whether two sets let the same tokens pass: the issuer's name, the
+// keys in their order, and what each may be used for.
+func (s *keySet) same(other *keySet) bool {
+	return other != nil && s.issuer == other.issuer && slices.EqualFunc(s.keys, other.keys, publicKey.same)
+}
+
+func (k publicKey) same(other publicKey) bool {
+	return k.id == other.id && slices.Equal(k.algorithms, other.algorithms) && k.key.Equal(other.key)
 }
 
 // parseKeySet reads a JWK Set (RFC 7517 section 5) key by key, so that one
@@ -125,7 +137,11 @@ func parseKey(raw json.RawMessage, algorithms []string) (publicKey, error) {
 	if len(jwk.KeyID) > maxKeyID {
 		return publicKey{}, errors.New("its kid is too long")
 	}
-	key := publicKey{id: jwk.KeyID, key: jwk.Key}
+	verifies, ok := jwk.Key.(verificationKey)
+	if !ok {
+		return publicKey{}, errors.New("it is no public key")
+	}
+	key := publicKey{id: jwk.KeyID, key: verifies}
 	for _, algorithm := range algorithmsOf(jwk.Key) {
 		if slices.Contains(algorithms, algorithm) && (jwk.Algorithm == "" || jwk.Algorithm == algorithm) {
 			key.algorithms = append(key.algorithms, algorithm)

@@ -137,6 +137,11 @@ func TestReq040_NewRefusesHalfConfigurations(t *testing.T) {
 		{"long leeway", func(c *Config) { c.Leeway = maxLeeway + 1 }, "Leeway"},
 		{"negative leeway", func(c *Config) { c.Leeway = -1 }, "Leeway"},
 		{"impossible scope", func(c *Config) { c.RequiredScopes = oauth.Scopes{"a b"} }, "RequiredScopes"},
+		{"empty audience of an issuer", func(c *Config) { c.Issuers[0].Audiences = []string{""} }, "Issuers[0]: Audiences"},
+		{"long leeway of an issuer", func(c *Config) { c.Issuers[0].Leeway = maxLeeway + 1 }, "Issuers[0]: Leeway"},
+		{"empty client", func(c *Config) { c.Issuers[0].Clients = []string{""} }, "Clients"},
+		{"unknown policy for typ", func(c *Config) { c.Issuers[0].Types = "any" }, `"any" is neither`},
+		{"negative age", func(c *Config) { c.Issuers[0].MaxAge = -1 }, "MaxAge"},
 		{"no fetcher", func(c *Config) { c.Fetcher = nil }, "Fetcher"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -148,7 +153,7 @@ func TestReq040_NewRefusesHalfConfigurations(t *testing.T) {
 			tc.change(&cfg)
 			v, err := New(cfg)
 			if tc.want == "" {
-				if err != nil || v.leeway != defaultLeeway {
+				if err != nil || v.issuers[0].config.Leeway != defaultLeeway {
 					t.Fatalf("%v", err)
 				}
 				return

@@ -42,10 +42,13 @@ const (
 	IDToken           Reason = "id_token"
 	SenderConstrained Reason = "sender_constrained"
 	WrongAudience     Reason = "wrong_audience"
+	WrongClient       Reason = "wrong_client"
 	NoExpiry          Reason = "no_expiry"
 	Expired           Reason = "expired"
 	NotYetValid       Reason = "not_yet_valid"
 	IssuedInFuture    Reason = "issued_in_future"
+	TooOld            Reason = "token_too_old"  // the issuer's MaxAge
+	LivesTooLong      Reason = "lives_too_long" // the issuer's MaxLifetime
 	NoSubject         Reason = "no_subject"
 	InsufficientScope Reason = "insufficient_scope"
 )
@@ -61,8 +64,8 @@ func Reasons() []Reason {
 		NoToken, OtherScheme, MalformedHeader, SeveralTokens, TokenInQuery, TokenInForm,
 		TooLarge, EncryptedToken, OpaqueToken, MalformedToken, AmbiguousMember,
 		WrongAlgorithm, CriticalHeader, WrongType, WrongIssuer, UnknownKey, BadSignature,
-		InvalidClaim, IDToken, SenderConstrained, WrongAudience, NoExpiry, Expired,
-		NotYetValid, IssuedInFuture, NoSubject, InsufficientScope, KeysUnavailable,
+		InvalidClaim, IDToken, SenderConstrained, WrongAudience, WrongClient, NoExpiry, Expired,
+		NotYetValid, IssuedInFuture, TooOld, LivesTooLong, NoSubject, InsufficientScope, KeysUnavailable,
 	}
 }
 

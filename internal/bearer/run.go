@@ -48,7 +48,7 @@ func (i *issuer) keep(ctx context.Context) {
 func (i *issuer) reload(ctx context.Context) error {
 	i.mu.Lock()
 	if i.asked { // counts as the load that unknown key ids may cause
-		i.asked, i.unknownAt = false, i.now()
+		i.asked, i.doubtAt = false, i.now()
 	}
 	l := i.begin(ctx)
 	i.mu.Unlock()

@@ -5,23 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
-	"tecrolabs.dev/oauth-mcp-server/internal/discovery"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
-)
-
-// Tolerance for clocks that differ (RFC 7519 section 4.1.4).
-const (
-	defaultLeeway = 30 * time.Second
-	maxLeeway     = 60 * time.Second
 )
 
 // maxRefetches bounds how often one token looks for newer keys: once because
@@ -29,40 +20,9 @@ const (
 // be older than its key, once in a load of its own.
 const maxRefetches = 3
 
-// IssuerConfig is one trusted issuer.
-type IssuerConfig struct {
-	// Issuer is the exact "iss" of its tokens. Empty means the issuer that
-	// Source's metadata publishes.
-	Issuer string
-	// JWKSURL is where its keys are. Empty means the jwks_uri of Source's
-	// metadata, followed when it changes; Source must then be this issuer's.
-	JWKSURL string
-	// Source is the issuer's metadata. It may be nil when Issuer and JWKSURL
-	// are set.
-	Source *discovery.Source
-	// Algorithms lists the signature algorithms its tokens may have: RS256,
-	// PS256, ES256, EdDSA. Empty means RS256 only.
-	Algorithms []string
-}
-
-// Config is what a [Verifier] needs. There is no way to leave the issuer or the
-// audience open.
-type Config struct {
-	Issuers        []IssuerConfig  // at least one
-	Audiences      []string        // at least one; see oauth.SameResource
-	Leeway         time.Duration   // 0 means 30 s; at most 60 s
-	RequiredScopes oauth.Scopes    // every request needs them
-	Hierarchy      oauth.Hierarchy // which scopes stand for others
-	Fetcher        *discovery.Fetcher
-	Logger         *slog.Logger     // nil means none
-	Now            func() time.Time // nil means the wall clock
-}
-
 // Verifier verifies access tokens. Use [New]. It is safe for concurrent use.
 type Verifier struct {
 	issuers   []*issuer
-	audiences []string
-	leeway    time.Duration
 	required  oauth.Scopes
 	hierarchy oauth.Hierarchy
 	now       func() time.Time
@@ -74,16 +34,7 @@ func New(cfg Config) (*Verifier, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	v := &Verifier{
-		audiences: slices.Clone(cfg.Audiences),
-		leeway:    cfg.Leeway,
-		required:  slices.Clone(cfg.RequiredScopes),
-		hierarchy: cfg.Hierarchy,
-		now:       cfg.Now,
-	}
-	if v.leeway == 0 {
-		v.leeway = defaultLeeway
-	}
+	v := &Verifier{required: slices.Clone(cfg.RequiredScopes), hierarchy: cfg.Hierarchy, now: cfg.Now}
 	if v.now == nil {
 		v.now = time.Now
 	}
@@ -92,78 +43,13 @@ func New(cfg Config) (*Verifier, error) {
 		logger = slog.New(slog.DiscardHandler)
 	}
 	for _, config := range cfg.Issuers {
-		i := &issuer{
-			config: config, algorithms: slices.Clone(config.Algorithms), label: config.label(),
+		v.issuers = append(v.issuers, &issuer{
+			config: cfg.complete(config), label: config.label(),
 			fetcher: cfg.Fetcher, logger: logger, now: v.now,
 			wake: make(chan time.Duration, 1),
-		}
-		if len(i.algorithms) == 0 {
-			i.algorithms = []string{rs256}
-		}
-		v.issuers = append(v.issuers, i)
+		})
 	}
 	return v, nil
-}
-
-// label is the issuer's name as far as the configuration knows it.
-func (c IssuerConfig) label() string {
-	if c.Issuer == "" && c.Source != nil {
-		return c.Source.Issuer()
-	}
-	return c.Issuer
-}
-
-func (c Config) validate() error {
-	var problems []error
-	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	if len(c.Issuers) == 0 {
-		problem("bearer: Issuers: at least one is required")
-	}
-	for n, issuer := range c.Issuers {
-		for _, err := range issuer.validate() {
-			problem("bearer: Issuers[%d]: %w", n, err)
-		}
-		for _, other := range c.Issuers[:n] {
-			if sameButSlash(issuer.label(), other.label()) {
-				problem("bearer: Issuers[%d]: %s is listed twice", n, issuer.label())
-			}
-		}
-	}
-	if len(c.Audiences) == 0 || slices.Contains(c.Audiences, "") {
-		problem("bearer: Audiences: at least one is required and none may be empty; there is no any")
-	}
-	if c.Leeway < 0 || c.Leeway > maxLeeway {
-		problem("bearer: Leeway: %s is not between 0 and %s", c.Leeway, maxLeeway)
-	}
-	if err := c.RequiredScopes.Validate(); err != nil {
-		problem("bearer: RequiredScopes: %w", err)
-	}
-	if c.Fetcher == nil {
-		problem("bearer: Fetcher: required")
-	}
-	return errors.Join(problems...)
-}
-
-func (c IssuerConfig) validate() []error {
-	var problems []error
-	if c.Source == nil && (c.Issuer == "" || c.JWKSURL == "") {
-		problems = append(problems, errors.New("without Source, both Issuer and JWKSURL are required"))
-	}
-	if c.JWKSURL != "" {
-		if err := discovery.CheckURL(c.JWKSURL); err != nil {
-			problems = append(problems, fmt.Errorf("JWKSURL: %w", err))
-		}
-	}
-	// Keys of another issuer must not vouch for this one (RFC 8414 section 3.3).
-	if c.Source != nil && c.Issuer != "" && c.JWKSURL == "" && !sameButSlash(c.Issuer, c.Source.Issuer()) {
-		problems = append(problems, fmt.Errorf("the keys of %s are not those that %s publishes; set JWKSURL", c.Issuer, c.Source.Issuer()))
-	}
-	for _, algorithm := range c.Algorithms {
-		if !slices.Contains(possibleAlgorithms, algorithm) {
-			problems = append(problems, fmt.Errorf("algorithm %q is not one of %s", algorithm, strings.Join(possibleAlgorithms, ", ")))
-		}
-	}
-	return problems
 }
 
 // Verify returns whom an access token speaks for. The error is always a
@@ -229,17 +115,15 @@ func (v *Verifier) verifySignature(ctx context.Context, t *token) error {
 				return nil
 			}
 		}
-		switch {
-		case known && len(candidates) == 0:
-			return WrongAlgorithm.refuse("The token's key is not published for the algorithm "+echo(t.algorithm)+"; sign in again.", nil)
-		case known:
-			return BadSignature.refuse(badSignatureHint, nil)
-		case round == maxRefetches:
-			return t.keyMissing()
+		refusal := t.unverified(known, len(candidates))
+		if round == maxRefetches {
+			return refusal
 		}
+		// A key id that is known is no proof of the right key: there are issuers
+		// that publish a new key under the old id.
 		keys, err := t.signer.newer(ctx, t.keys)
 		if errors.Is(err, errNoNewerKeys) {
-			return t.keyMissing()
+			return refusal
 		}
 		if err != nil {
 			return err
@@ -250,9 +134,13 @@ func (v *Verifier) verifySignature(ctx context.Context, t *token) error {
 
 const badSignatureHint = "The token's signature does not fit its issuer's keys: it was changed on the way or comes from somebody else. Sign in again."
 
-// keyMissing is the refusal when no published key has verified the token.
-func (t *token) keyMissing() error {
-	if t.keyID == "" {
+// unverified is the refusal when no published key has verified the token. known
+// is whether its key id is published, candidates how many keys it may be from.
+func (t *token) unverified(known bool, candidates int) error {
+	switch {
+	case known && candidates == 0:
+		return WrongAlgorithm.refuse("The token's key is not published for the algorithm "+echo(t.algorithm)+"; sign in again.", nil)
+	case known || t.keyID == "":
 		return BadSignature.refuse(badSignatureHint, nil)
 	}
 	return UnknownKey.refuse("The token is signed with a key that its issuer does not publish, or no longer; sign in again.", nil)
@@ -266,16 +154,21 @@ func (v *Verifier) verifyClaims(_ context.Context, t *token) error {
 	return v.pass(claimChecks, t)
 }
 
+// client is who the token was issued to: "client_id" (RFC 9068 section 2.2), or
+// "azp" as OpenID Connect has it.
+func (t *token) client() string {
+	if t.claims.clientID != "" {
+		return t.claims.clientID
+	}
+	return t.claims.azp
+}
+
 // principal tells whom a verified token speaks for.
 func (t *token) principal() oauth.Principal {
-	clientID := t.claims.clientID
-	if clientID == "" {
-		clientID = t.claims.azp
-	}
 	return oauth.Principal{
 		Issuer:   t.issuer,
 		Subject:  t.claims.subject,
-		ClientID: clientID,
+		ClientID: t.client(),
 		Scopes:   t.claims.scopes,
 		Audience: t.claims.audience,
 		IssuedAt: t.claims.issuedAt,

@@ -316,6 +316,9 @@ func TestEveryReasonIsProduced(t *testing.T) {
 			produced[string(row.want)] = true
 		}
 	}
+	for _, row := range policyRows {
+		produced[string(row.want)] = true
+	}
 	for _, row := range requestRows {
 		produced[string(row.want)] = true
 	}
