@@ -17,6 +17,12 @@ type ProtectedResourceMetadata struct {
 	BearerMethodsSupported []string `json:"bearer_methods_supported"`
 	ResourceName           string   `json:"resource_name,omitempty"`
 	ResourceDocumentation  string   `json:"resource_documentation,omitempty"`
+
+	// What this resource does about sender-constrained tokens; left out where it
+	// takes none.
+	CertificateBoundTokens bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
+	DPoPAlgorithms         []string `json:"dpop_signing_alg_values_supported,omitempty"`
+	DPoPRequired           bool     `json:"dpop_bound_access_tokens_required,omitempty"`
 }
 
 // MetadataURL returns where the metadata of resource is served: the well-known

@@ -21,6 +21,7 @@ func TestReq019_Req037_ChallengeBytes(t *testing.T) {
 		{Challenge{ResourceMetadata: "http://h/.well-known/oauth-protected-resource", Scope: Scopes{"openid", "email"}}, `Bearer resource_metadata="http://h/.well-known/oauth-protected-resource", scope="openid email"`},
 		{Challenge{Error: "invalid_token", ErrorDescription: `a "quoted" \ text` + "\r\nSet-Cookie: x"}, `Bearer error="invalid_token", error_description="a 'quoted' ? text??Set-Cookie: x"`},
 		{Challenge{Error: "insufficient_user_authentication", ErrorDescription: "Sign in.", ACRValues: []string{"mfa", "urn:x:phr"}, MaxAge: 90 * time.Second}, `Bearer error="insufficient_user_authentication", error_description="Sign in.", acr_values="mfa urn:x:phr", max_age="90"`},
+		{Challenge{Scheme: SchemeDPoP, Error: "use_dpop_nonce", Algorithms: []string{"ES256", "EdDSA"}}, `DPoP error="use_dpop_nonce", algs="ES256 EdDSA"`},
 	} {
 		if diff := cmp.Diff(tc.want, tc.challenge.String()); diff != "" {
 			t.Error(diff)

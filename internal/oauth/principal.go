@@ -20,6 +20,8 @@ type Principal struct {
 	Expiry   time.Time
 	TokenID  string // "jti"; empty when the token has none
 
+	Confirmation Confirmation // keys the token is bound to; proven by whoever presented it
+
 	// How and when the person signed in (RFC 9470 section 6.1, OpenID Connect
 	// Core section 2). Zero means that nobody vouches for it, never that it does
 	// not matter.

@@ -15,6 +15,8 @@ const (
 	CodeInvalidToken                   = "invalid_token"
 	CodeInsufficientScope              = "insufficient_scope"
 	CodeInsufficientUserAuthentication = "insufficient_user_authentication" // RFC 9470 section 3
+	CodeInvalidDPoPProof               = "invalid_dpop_proof"               // RFC 9449 section 7.1
+	CodeUseDPoPNonce                   = "use_dpop_nonce"                   // RFC 9449 section 9
 	CodeInvalidGrant                   = "invalid_grant"
 	CodeAccessDenied                   = "access_denied"
 	CodeServerError                    = "server_error"
@@ -37,6 +39,7 @@ type Refusal struct { //nolint:errname // named for what it is: an answer, not o
 	Reason      string        // closed-list word for logs and metrics, such as "expired"
 	RetryAfter  time.Duration // sent as Retry-After when positive
 	Challenge   bool          // send WWW-Authenticate with the endpoint's metadata and scopes
+	Scheme      string        // of the challenge that carries the error; "" means Bearer
 	Scope       Scopes        // scopes for the challenge; nil means the endpoint's own
 	ACRValues   []string      // for the challenge: how the person should sign in (RFC 9470 section 3)
 	MaxAge      time.Duration // for the challenge: how long ago at most; 0 is not sent
@@ -84,6 +87,16 @@ func NoToken() *Refusal {
 func InvalidToken(reason, description string, cause error) *Refusal {
 	return &Refusal{
 		Status: http.StatusUnauthorized, Code: CodeInvalidToken, Challenge: true,
+		Description: description, Reason: reason, Err: cause,
+	}
+}
+
+// InvalidProof refuses a request whose DPoP proof does not show that the token is
+// in the right hands (RFC 9449 section 7.1). code is [CodeInvalidDPoPProof] or
+// [CodeUseDPoPNonce].
+func InvalidProof(code, reason, description string, cause error) *Refusal {
+	return &Refusal{
+		Status: http.StatusUnauthorized, Code: code, Challenge: true, Scheme: SchemeDPoP,
 		Description: description, Reason: reason, Err: cause,
 	}
 }
