@@ -110,9 +110,6 @@ func (a *App) wire(ctx context.Context, opts Options) error {
 		a.servers = append(a.servers, discovery.NewSource(fetcher, issuer, nil))
 	}
 	var err error
-	if a.verifier, err = newVerifier(cfg, a.servers, fetcher, opts.Logger); err != nil {
-		return err
-	}
 	if a.tools, err = newLiveTools(cfg, policy, opts.Logger, opts.Telemetry); err != nil {
 		return err
 	}
@@ -120,12 +117,16 @@ func (a *App) wire(ctx context.Context, opts Options) error {
 	if features.Tools == nil {
 		features.Tools = a.tools
 	}
-	var bus mcp.Bus // stays nil without a cluster
+	var bus mcp.Bus              // stays nil without a cluster
+	var proofs bearer.UsedProofs // the same
 	if cfg.ClusterURL.IsSet() {
 		if a.cluster, err = newCluster(cfg, opts.Logger); err != nil {
 			return err
 		}
-		bus = a.cluster
+		bus, proofs = a.cluster, a.cluster
+	}
+	if a.verifier, err = newVerifier(cfg, a.servers, fetcher, opts.Logger, newBinding(cfg, proofs, a.telemetry.Meter())); err != nil {
+		return err
 	}
 	if a.limits, err = a.newLimits(); err != nil {
 		return err
@@ -180,7 +181,7 @@ func (a *App) listen(ctx context.Context, given net.Listener) error {
 // newVerifier reads from the configuration whose tokens are accepted: of
 // JWT_ISSUER where a broker's tokens are signed by somebody else, of the
 // authorization servers themselves otherwise.
-func newVerifier(cfg config.Config, servers []*discovery.Source, fetcher *discovery.Fetcher, logger *slog.Logger) (*bearer.Verifier, error) {
+func newVerifier(cfg config.Config, servers []*discovery.Source, fetcher *discovery.Fetcher, logger *slog.Logger, binding bearer.BindingConfig) (*bearer.Verifier, error) {
 	var issuers []bearer.IssuerConfig
 	switch {
 	case cfg.JWTIssuer != "" && cfg.JWKSURL != "":
@@ -200,6 +201,7 @@ func newVerifier(cfg config.Config, servers []*discovery.Source, fetcher *discov
 		Leeway:         cfg.JWTLeeway,
 		RequiredScopes: cfg.RequiredScopes,
 		Hierarchy:      cfg.Hierarchy(),
+		Binding:        binding,
 		Fetcher:        fetcher,
 		Logger:         logger,
 	})
@@ -251,7 +253,8 @@ func (a *App) newEdge() (http.Handler, error) {
 			PostMessage:  a.mcp.PostMessage,
 		}),
 		ServerURL:         cfg.ServerURL,
-		Verify:            a.verifier.Verify,
+		Authenticate:      a.verifier.Authenticate,
+		DPoP:              a.dpopOffer(),
 		ChallengeScopes:   a.challengeScopes(),
 		Hosts:             cfg.Hosts(),
 		AnyLoopbackHost:   !cfg.Production(),
@@ -260,6 +263,7 @@ func (a *App) newEdge() (http.Handler, error) {
 		RequireTLS:        cfg.Production(),
 		TrustedProxies:    cfg.TrustedProxies,
 		Limits:            a.limits,
+		ClientCertHeader:  cfg.ClientCertHeader,
 		Logger:            a.logger,
 		Meter:             a.telemetry.Meter(),
 		Tracer:            a.telemetry.Tracer(),
@@ -290,6 +294,9 @@ func (a *App) metadata() oauth.ProtectedResourceMetadata {
 		BearerMethodsSupported: []string{"header"},
 		ResourceName:           a.cfg.ResourceName,
 		ResourceDocumentation:  a.cfg.ResourceDocumentation,
+		CertificateBoundTokens: policies[a.cfg.MTLS] != bearer.Off,
+		DPoPAlgorithms:         a.dpopOffer().Algorithms,
+		DPoPRequired:           a.dpopOffer().Only,
 	}
 }
 

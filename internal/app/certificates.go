@@ -19,7 +19,7 @@ func loadTLS(cfg config.Config) (*tls.Config, error) {
 	if err != nil {
 		return nil, errors.Join(errors.New("TLS_CERT_FILE, TLS_KEY_FILE: they must be a PEM certificate chain and its key"), err)
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}, nil
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}, ClientAuth: clientAuth(cfg)}, nil
 }
 
 // loadAuthorities reads PEM certificates of authorities; no path means those of

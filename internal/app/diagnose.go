@@ -93,12 +93,12 @@ func Explain(ctx context.Context, cfg config.Config, token secret.Value, offline
 	for _, issuer := range cfg.AuthorizationServers {
 		servers = append(servers, discovery.NewSource(fetcher, issuer, nil))
 	}
-	verifier, err := newVerifier(cfg, servers, fetcher, slog.New(slog.DiscardHandler))
+	verifier, err := newVerifier(cfg, servers, fetcher, slog.New(slog.DiscardHandler), newBinding(cfg, nil, nil))
 	if err != nil {
 		return diagnose.Explanation{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
 	defer cancel()
-	explain.Verify = verifier.Verify
+	explain.Verify = verifier.VerifyUnproven
 	return diagnose.Explain(ctx, explain), nil
 }

@@ -37,7 +37,6 @@ var signerChecks = []check{
 var claimChecks = []check{
 	{WrongIssuer, (*Verifier).checkIssuer},
 	{IDToken, (*Verifier).checkIDToken},
-	{SenderConstrained, (*Verifier).checkSenderConstraint},
 	{WrongAudience, (*Verifier).checkAudience},
 	{WrongClient, (*Verifier).checkClient},
 	{NoExpiry, (*Verifier).checkHasExpiry},
@@ -144,15 +143,6 @@ func (v *Verifier) checkIDToken(t *token) string {
 		if only != "" && (only == t.claims.clientID || only == t.claims.azp) && !t.signer.accepts(only) {
 			return sentence
 		}
-	}
-	return ""
-}
-
-// checkSenderConstraint refuses a token that is bound to a key: taking it
-// without a proof would undo the binding (RFC 9449 section 7.2, RFC 8705 section 3).
-func (v *Verifier) checkSenderConstraint(t *token) string {
-	if _, present := t.members.Get("cnf"); present {
-		return "The token is bound to a key (cnf), and this server takes plain bearer tokens only; ask for one without DPoP or mutual TLS."
 	}
 	return ""
 }

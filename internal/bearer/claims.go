@@ -31,6 +31,8 @@ type claims struct {
 	acr      string
 	amr      []string
 	authTime time.Time
+
+	confirmation oauth.Confirmation
 }
 
 // decodeClaims reads the claims that verification and [oauth.Principal] need,
@@ -49,6 +51,7 @@ func decodeClaims(members strictjson.Object) (claims, error) {
 	read(&r, "exp", &c.expiry, dateClaim)
 	read(&r, "nbf", &c.notBefore, dateClaim)
 	read(&r, "iat", &c.issuedAt, dateClaim)
+	read(&r, "cnf", &c.confirmation, confirmationClaim)
 	c.scopes = grantedScopes(scopes)
 	readIfFit(members, "acr", &c.acr, textClaim)
 	readIfFit(members, "amr", &c.amr, listClaim)

@@ -72,6 +72,7 @@ type Config struct {
 	Leeway         time.Duration   // of issuers that name none; 0 means 30 s; at most 60 s
 	RequiredScopes oauth.Scopes    // every request needs them
 	Hierarchy      oauth.Hierarchy // which scopes stand for others
+	Binding        BindingConfig   // tokens that are bound to a key
 	Fetcher        *discovery.Fetcher
 	Logger         *slog.Logger     // nil means none
 	Now            func() time.Time // nil means the wall clock
@@ -126,6 +127,9 @@ func (c Config) validate() error {
 	}
 	if c.Fetcher == nil {
 		problem("bearer: Fetcher: required")
+	}
+	if err := c.Binding.validate(); err != nil {
+		problem("bearer: Binding: %w", err)
 	}
 	return errors.Join(problems...)
 }

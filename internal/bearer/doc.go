@@ -1,8 +1,9 @@
 // Package bearer verifies OAuth 2.0 access tokens that arrive as bearer tokens
-// (RFC 6750) and are JWTs (RFC 9068, RFC 7519) signed by a known issuer.
+// (RFC 6750) or with a proof of the key they are bound to (RFC 9449, RFC 8705) and
+// are JWTs (RFC 9068, RFC 7519) signed by a known issuer.
 //
 // It owns three things: where a token may stand in a request ([FromRequest]),
-// what makes a token acceptable ([Verifier.Verify]), and the issuers' signing
+// what makes it acceptable ([Verifier.Authenticate]), and the issuers' signing
 // keys with a fetch policy of their own ([Verifier.Run]). Start with checks.go:
 // verification is an ordered table of small checks, each with its own [Reason].
 //
@@ -14,7 +15,9 @@
 //   - a token that chooses its own key or algorithm (none, HS256 with the public
 //     key, jku, x5u, jwk, x5c, crit): token.go, checks.go, keyset.go
 //   - one issuer that speaks for another: keys never leave their issuer
-//   - tokens meant for somebody else, ID tokens, tokens bound to a key: checks.go
+//   - tokens meant for somebody else, ID tokens: checks.go
+//   - stolen tokens that are bound to a key, and proofs that are stolen, replayed or
+//     made for something else: binding.go, dpop.go, dpop_replay.go
 //   - identity providers that are down, rotate keys or publish odd ones, and
 //     attackers who turn forged key ids into traffic to them: issuer.go, run.go
 //
@@ -22,6 +25,5 @@
 // 401 would make every client sign in again.
 //
 // What it does not do: it asks no issuer whether a token was revoked, keeps no
-// verified tokens, takes no sender-constrained tokens (a token with "cnf" is
-// refused, RFC 9449 section 7.2), and writes no HTTP answer.
+// verified tokens, and writes no HTTP answer.
 package bearer

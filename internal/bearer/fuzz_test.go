@@ -22,7 +22,8 @@ func FuzzFromRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value, query, form string) {
 		r := requestRow{values: []string{value}, form: form}.request()
 		r.URL = &url.URL{Path: "/mcp", RawQuery: query}
-		token, err := FromRequest(r)
+		got, err := FromRequest(r)
+		token := got.Token
 		if err != nil {
 			refusal := refusalOf(t, err, Reason(oauth.AsRefusal(err).Reason), secret.Value{})
 			if refusal.Status != http.StatusBadRequest && refusal.Status != http.StatusUnauthorized || token.IsSet() {
@@ -31,7 +32,7 @@ func FuzzFromRequest(f *testing.F) {
 			return
 		}
 		text := token.Reveal()
-		if scheme, rest, _ := strings.Cut(value, " "); !strings.EqualFold(scheme, "bearer") || strings.TrimLeft(rest, " ") != text {
+		if scheme, rest, _ := strings.Cut(value, " "); !strings.EqualFold(scheme, got.Scheme) || strings.TrimLeft(rest, " ") != text {
 			t.Errorf("%q gave the token %q", value, text)
 		}
 		if text == "" || len(text) > MaxToken || strings.ContainsAny(text, " ,;\"\r\n\x00") {

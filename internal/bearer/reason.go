@@ -14,7 +14,7 @@ type Reason string
 // Reasons of a request whose credentials cannot be read.
 const (
 	NoToken         Reason = "no_token"         // no credentials at all
-	OtherScheme     Reason = "other_scheme"     // Basic, DPoP, ...
+	OtherScheme     Reason = "other_scheme"     // Basic, or DPoP where it is not taken
 	MalformedHeader Reason = "malformed_header" // not "Bearer <b64token>"
 	SeveralTokens   Reason = "several_tokens"   // more than one Authorization header
 	TokenInQuery    Reason = "token_in_query"
@@ -53,6 +53,39 @@ const (
 	InsufficientScope Reason = "insufficient_scope"
 )
 
+// Reasons of a token that is bound to a key, or is not, against what was
+// presented with it.
+const (
+	UnboundToken       Reason = "unbound_token"       // bound to no key where one is wanted
+	DowngradedToken    Reason = "downgraded_token"    // bound to a DPoP key, presented as a bearer token
+	CertificateMissing Reason = "certificate_missing" // bound to a certificate, and the connection has none
+	CertificateWrong   Reason = "certificate_wrong"   // bound to another certificate
+)
+
+// Reasons of a DPoP proof that does not hold (RFC 9449 section 4.3).
+const (
+	ProofMissing   Reason = "proof_missing"
+	SeveralProofs  Reason = "several_proofs"
+	ProofMalformed Reason = "proof_malformed" // not a JWT that can be read in one way only
+	ProofType      Reason = "proof_type"      // its "typ" is not dpop+jwt
+	ProofExtension Reason = "proof_extension" // it demands "crit" or "b64"
+	ProofAlgorithm Reason = "proof_algorithm" // not an asymmetric one of the list
+	ProofKey       Reason = "proof_key"       // its "jwk" is missing, private, symmetric or weak
+	ProofSignature Reason = "proof_signature"
+	ProofClaim     Reason = "proof_claim" // one is missing or of the wrong type
+	ProofMethod    Reason = "proof_method"
+	ProofURL       Reason = "proof_url"
+	ProofToken     Reason = "proof_token"   // made for another token ("ath")
+	ProofBinding   Reason = "proof_binding" // signed with another key than the token's
+	ProofTime      Reason = "proof_time"
+	ProofNonce     Reason = "proof_nonce"
+	ProofReplayed  Reason = "proof_replayed"
+)
+
+// ProofsFull is the reason of a request whose proof cannot be remembered: too
+// many came within its lifetime (503).
+const ProofsFull Reason = "proofs_full"
+
 // KeysUnavailable is the one reason that is nobody's token's fault: the
 // issuer's keys cannot be had (503).
 const KeysUnavailable Reason = "keys_unavailable"
@@ -66,6 +99,10 @@ func Reasons() []Reason {
 		WrongAlgorithm, CriticalHeader, WrongType, WrongIssuer, UnknownKey, BadSignature,
 		InvalidClaim, IDToken, SenderConstrained, WrongAudience, WrongClient, NoExpiry, Expired,
 		NotYetValid, IssuedInFuture, TooOld, LivesTooLong, NoSubject, InsufficientScope, KeysUnavailable,
+		UnboundToken, DowngradedToken, CertificateMissing, CertificateWrong,
+		ProofMissing, SeveralProofs, ProofMalformed, ProofType, ProofExtension, ProofAlgorithm,
+		ProofKey, ProofSignature, ProofClaim, ProofMethod, ProofURL, ProofToken, ProofBinding,
+		ProofTime, ProofNonce, ProofReplayed, ProofsFull,
 	}
 }
 
@@ -73,6 +110,19 @@ func Reasons() []Reason {
 // ours; values of the token come into it through [echo] only.
 func (r Reason) refuse(sentence string, cause error) *oauth.Refusal {
 	return oauth.InvalidToken(string(r), oauth.SafeText(sentence), cause)
+}
+
+// refuseProof turns a DPoP proof down (RFC 9449 section 7.1).
+func (r Reason) refuseProof(sentence string, cause error) *oauth.Refusal {
+	return oauth.InvalidProof(oauth.CodeInvalidDPoPProof, string(r), oauth.SafeText(sentence), cause)
+}
+
+// underScheme puts a refusal on the challenge of the scheme that the token was
+// presented with.
+func underScheme(scheme string, refusal *oauth.Refusal) *oauth.Refusal {
+	presented := *refusal
+	presented.Scheme = scheme
+	return &presented
 }
 
 // badRequest refuses a request that does not present its token as RFC 6750

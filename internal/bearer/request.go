@@ -24,51 +24,84 @@ const maxFormPeek = 32 << 10
 // OAuth 2.1 section 5.1 and MCP forbid.
 const tokenParameter = "access_token"
 
-// FromRequest takes the bearer token from the Authorization header, its only
-// place (RFC 6750 section 2.1). Errors are [*oauth.Refusal]:
+// Presented is an access token as a request presents it, together with what may
+// show that it is in the right hands.
+type Presented struct {
+	Token  secret.Value
+	Scheme string   // [oauth.SchemeBearer] or [oauth.SchemeDPoP]
+	Proofs []string // values of the DPoP header fields (RFC 9449 section 4.1)
+	Method string   // of the request
+	Path   string   // of the request, as escaped there; its origin is the server's own
+	// Certificate is the thumbprint of the certificate that the client has proven
+	// to hold in its TLS handshake, as [Thumbprint] writes it; "" without one.
+	// [FromRequest] leaves it to who knows the connection.
+	Certificate string
+}
+
+// FromRequest takes the access token from the Authorization header, its only
+// place (RFC 6750 section 2.1, RFC 9449 section 7.1). Errors are
+// [*oauth.Refusal]:
 //
 //   - 401 without an error code when there is no Authorization header, or one of
 //     another scheme;
 //   - 401 invalid_token for a token longer than [MaxToken];
-//   - 400 invalid_request for several headers, a value that is not
-//     "Bearer <b64token>", and a token in the query or in a form body.
+//   - 400 invalid_request for several headers, a value that is not a scheme and
+//     one token, and a token in the query or in a form body.
 //
 // A body is looked at only if it declares itself a form, which no route with
 // tokens takes; what was read of it is put back into r.Body.
-func FromRequest(r *http.Request) (secret.Value, error) {
+func FromRequest(r *http.Request) (Presented, error) {
 	if inQuery(r.URL) {
-		return secret.Value{}, TokenInQuery.badRequest("The request has a token in its query; send it in the Authorization header only, and treat this one as leaked.")
+		return Presented{}, TokenInQuery.badRequest("The request has a token in its query; send it in the Authorization header only, and treat this one as leaked.")
 	}
 	if inForm(r) {
-		return secret.Value{}, TokenInForm.badRequest("The request has a token in a form body; send it in the Authorization header only.")
+		return Presented{}, TokenInForm.badRequest("The request has a token in a form body; send it in the Authorization header only.")
 	}
 	values := r.Header.Values("Authorization")
 	switch len(values) {
 	case 0:
-		return secret.Value{}, oauth.NoToken()
+		return Presented{}, oauth.NoToken()
 	case 1:
-		return fromHeader(values[0])
 	default:
-		return secret.Value{}, SeveralTokens.badRequest("The request has several Authorization headers; send one.")
+		return Presented{}, SeveralTokens.badRequest("The request has several Authorization headers; send one.")
 	}
+	scheme, token, err := fromHeader(values[0])
+	if err != nil {
+		return Presented{}, err
+	}
+	return Presented{
+		Token: token, Scheme: scheme, Proofs: r.Header.Values(oauth.SchemeDPoP),
+		Method: r.Method, Path: r.URL.EscapedPath(),
+	}, nil
 }
 
 // fromHeader reads credentials = auth-scheme 1*SP b64token (RFC 6750 section
 // 2.1, RFC 9110 section 11.4). The scheme is case-insensitive (section 11.1).
-func fromHeader(value string) (secret.Value, error) {
-	scheme, rest, _ := strings.Cut(value, " ")
+func fromHeader(value string) (scheme string, token secret.Value, err error) {
+	name, rest, _ := strings.Cut(value, " ")
 	text := strings.TrimLeft(rest, " ")
-	switch {
-	case text != "" && isSchemeName(scheme) && !strings.EqualFold(scheme, "Bearer"):
-		refusal := oauth.NoToken()
-		refusal.Reason = string(OtherScheme)
-		return secret.Value{}, refusal
-	case len(text) > MaxToken:
-		return secret.Value{}, TooLarge.refuse(tooLargeHint, nil) // a token that is not acceptable, well formed or not
-	case text == "" || !strings.EqualFold(scheme, "Bearer") || !isB64Token(text):
-		return secret.Value{}, MalformedHeader.badRequest("The Authorization header is malformed; it must be the word Bearer, one space and one token.")
+	for _, known := range []string{oauth.SchemeBearer, oauth.SchemeDPoP} {
+		if strings.EqualFold(name, known) {
+			scheme = known
+		}
 	}
-	return secret.New(text), nil
+	switch {
+	case text != "" && isSchemeName(name) && scheme == "":
+		return "", secret.Value{}, otherScheme()
+	case len(text) > MaxToken: // a token that is not acceptable, well formed or not
+		return "", secret.Value{}, underScheme(scheme, TooLarge.refuse(tooLargeHint, nil))
+	case text == "" || scheme == "" || !isB64Token(text):
+		return "", secret.Value{}, MalformedHeader.badRequest("The Authorization header is malformed; it must be the word Bearer, one space and one token.")
+	}
+	return scheme, secret.New(text), nil
+}
+
+// otherScheme refuses credentials that are no access token for this server: to
+// the client it is as if there were none.
+func otherScheme() *oauth.Refusal {
+	refusal := oauth.NoToken()
+	refusal.Reason = string(OtherScheme)
+	return refusal
 }
 
 // isB64Token reports whether text is 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" /

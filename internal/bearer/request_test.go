@@ -46,7 +46,12 @@ var requestRows = []requestRow{
 	{name: "control character", values: []string{"Bearer ab\x00"}, want: MalformedHeader},
 	{name: "too long", values: []string{"Bearer " + strings.Repeat("a", MaxToken+1)}, want: TooLarge},
 	{name: "basic", values: []string{"Basic YTpi"}, want: OtherScheme},
-	{name: "dpop", values: []string{"DPoP " + presented}, want: OtherScheme},
+	{name: "digest", values: []string{"Digest " + presented}, want: OtherScheme},
+	{name: "dpop", values: []string{"DPoP " + presented}},
+	{name: "dpop in lower case", values: []string{"dpop " + presented}},
+	{name: "dpop without a token", values: []string{"DPoP"}, want: MalformedHeader},
+	{name: "dpop, too long", values: []string{"DPoP " + strings.Repeat("a", MaxToken+1)}, want: TooLarge},
+	{name: "dpop and bearer", values: []string{"DPoP " + presented, "Bearer " + presented}, want: SeveralTokens},
 	{name: "query", query: "?access_token=" + presented, want: TokenInQuery},
 	{name: "query without a value", query: "?access_token", want: TokenInQuery},
 	{name: "query, escaped", query: "?access%5Ftoken=x", want: TokenInQuery},
@@ -55,6 +60,14 @@ var requestRows = []requestRow{
 	{name: "form", form: "a=b&access_token=" + presented, want: TokenInForm},
 	{name: "form and header", values: []string{"Bearer " + presented}, form: "access_token=x", want: TokenInForm},
 	{name: "JSON sent as a form", form: `{"jsonrpc":"2.0"}`, want: NoToken},
+}
+
+// scheme is what the row's first header is read as.
+func (row requestRow) scheme() string {
+	if strings.HasPrefix(strings.ToLower(row.values[0]), "dpop") {
+		return oauth.SchemeDPoP
+	}
+	return oauth.SchemeBearer
 }
 
 func (row requestRow) request() *http.Request {
@@ -72,18 +85,18 @@ func TestReq013_Req014_Req015_Req017_FromRequest(t *testing.T) {
 	for _, row := range requestRows {
 		t.Run(row.name, func(t *testing.T) {
 			r := row.request()
-			token, err := FromRequest(r)
+			got, err := FromRequest(r)
 			if body, _ := io.ReadAll(r.Body); string(body) != row.form {
 				t.Errorf("the body became %q", body)
 			}
 			if row.want == "" {
-				if err != nil || token.Reveal() != presented {
-					t.Fatalf("token %q, %v", token.Reveal(), err)
+				if err != nil || got.Token.Reveal() != presented || got.Scheme != row.scheme() || got.Method != http.MethodPost || got.Path != "/mcp" {
+					t.Fatalf("%+v with the token %q, %v", got, got.Token.Reveal(), err)
 				}
 				return
 			}
 			refusal := refusalOf(t, err, row.want, secret.New(presented))
-			if token.IsSet() {
+			if got.Token.IsSet() {
 				t.Error("a refused request has a token")
 			}
 			status, code, challenge := http.StatusBadRequest, oauth.CodeInvalidRequest, false

@@ -25,6 +25,7 @@ type Verifier struct {
 	issuers   []*issuer
 	required  oauth.Scopes
 	hierarchy oauth.Hierarchy
+	binding   *binding
 	now       func() time.Time
 }
 
@@ -37,6 +38,10 @@ func New(cfg Config) (*Verifier, error) {
 	v := &Verifier{required: slices.Clone(cfg.RequiredScopes), hierarchy: cfg.Hierarchy, now: cfg.Now}
 	if v.now == nil {
 		v.now = time.Now
+	}
+	var err error
+	if v.binding, err = newBinding(cfg.Binding, v.now); err != nil {
+		return nil, err
 	}
 	logger := cfg.Logger
 	if logger == nil {
@@ -52,11 +57,11 @@ func New(cfg Config) (*Verifier, error) {
 	return v, nil
 }
 
-// Verify returns whom an access token speaks for. The error is always a
-// [*oauth.Refusal] whose Reason is one of [Reasons]: 401 for a token that is
-// not acceptable, 403 for one without the required scopes, 503 when the issuer's
-// keys cannot be had.
-func (v *Verifier) Verify(ctx context.Context, access secret.Value) (oauth.Principal, error) {
+// verifyToken returns whom an access token speaks for, whatever it is bound to. The
+// error is always a [*oauth.Refusal] whose Reason is one of [Reasons]: 401 for a
+// token that is not acceptable, 403 for one without the required scopes, 503 when
+// the issuer's keys cannot be had.
+func (v *Verifier) verifyToken(ctx context.Context, access secret.Value) (oauth.Principal, error) {
 	t, err := parseToken(access.Reveal())
 	if err != nil {
 		return oauth.Principal{}, err
@@ -166,17 +171,18 @@ func (t *token) client() string {
 // principal tells whom a verified token speaks for.
 func (t *token) principal() oauth.Principal {
 	return oauth.Principal{
-		Issuer:   t.issuer,
-		Subject:  t.claims.subject,
-		ClientID: t.client(),
-		Scopes:   t.claims.scopes,
-		Audience: t.claims.audience,
-		IssuedAt: t.claims.issuedAt,
-		Expiry:   t.claims.expiry,
-		TokenID:  t.claims.tokenID,
-		ACR:      t.claims.acr,
-		AMR:      t.claims.amr,
-		AuthTime: t.claims.authTime,
-		Claims:   json.RawMessage(t.payload),
+		Issuer:       t.issuer,
+		Subject:      t.claims.subject,
+		ClientID:     t.client(),
+		Scopes:       t.claims.scopes,
+		Audience:     t.claims.audience,
+		IssuedAt:     t.claims.issuedAt,
+		Expiry:       t.claims.expiry,
+		TokenID:      t.claims.tokenID,
+		Confirmation: t.claims.confirmation,
+		ACR:          t.claims.acr,
+		AMR:          t.claims.amr,
+		AuthTime:     t.claims.authTime,
+		Claims:       json.RawMessage(t.payload),
 	}
 }

@@ -310,6 +310,17 @@ func TestEveryReasonIsProduced(t *testing.T) {
 	produced := map[string]bool{
 		string(InsufficientScope): true, // TestRequiredScopes
 		string(KeysUnavailable):   true, // TestReq022_...
+		string(ProofMissing):      true, // TestReq049_OneProofHeader
+		string(SeveralProofs):     true, // TestReq049_OneProofHeader
+		string(ProofNonce):        true, // TestReq051_NonceChallenge
+		string(ProofReplayed):     true, // TestReq050_...
+		string(ProofsFull):        true, // TestReq050_AFullMemoryForgetsNothing
+	}
+	for _, row := range proofRows {
+		produced[string(row.want)] = true
+	}
+	for _, row := range bindingRows {
+		produced[string(row.want)] = true
 	}
 	for _, rows := range [][]spoiled{shapeRows, algorithmRows, signatureRows, headerRows, claimRows} {
 		for _, row := range rows {

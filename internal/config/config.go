@@ -46,6 +46,11 @@ type Config struct {
 	RequiredScopes       oauth.Scopes  `env:"REQUIRED_SCOPES" group:"Tokens" placeholder:"SCOPE,..." help:"Scopes that every request's token must have."`
 	ScopeHierarchy       []string      `env:"SCOPE_HIERARCHY" group:"Tokens" placeholder:"CHAIN,..." help:"Scopes that stand for others, highest first, such as admin>write>read: a token with admin has write and read as well, for REQUIRED_SCOPES and for tools."`
 
+	DPoP             string `env:"DPOP" group:"Tokens" placeholder:"WORD" default:"off" values:"off allowed required" help:"Tokens that are bound to a key of the client by DPoP (RFC 9449): off refuses them, allowed takes them with their proof beside bearer tokens, required takes nothing else."`
+	DPoPNonce        string `env:"DPOP_NONCE" group:"Tokens" placeholder:"WORD" default:"off" values:"off on" help:"Whether each DPoP proof needs a nonce of this server, which clients get from the DPoP-Nonce header. It costs them one more request at the start and keeps proofs from being made in advance. Set SESSION_KEY with several replicas."`
+	MTLS             string `env:"MTLS" group:"Tokens" placeholder:"WORD" default:"off" values:"off allowed required" help:"Tokens that are bound to a client certificate (RFC 8705): off refuses them, allowed takes them over a connection with that certificate, required takes nothing else. Needs TLS_CERT_FILE or CLIENT_CERT_HEADER."`
+	ClientCertHeader string `env:"CLIENT_CERT_HEADER" group:"Tokens" placeholder:"NAME" help:"Header in which TRUSTED_PROXIES pass on the client's certificate: Client-Cert (RFC 9440), X-Forwarded-Client-Cert (Envoy, one element with Hash), or any other name with PEM escaped as in a URL (nginx: $ssl_client_escaped_cert). From everybody else it is dropped."`
+
 	OAuthClientID     string       `env:"OAUTH_CLIENT_ID" group:"Sign-in" placeholder:"ID" help:"Client of the browser sign-in at /auth/start. Without it /auth/* answers 503."`
 	OAuthClientSecret secret.Value `env:"OAUTH_CLIENT_SECRET" group:"Sign-in" placeholder:"SECRET" help:"Secret of OAUTH_CLIENT_ID. Leave it out for a public client."`
 	OAuthAudience     string       `env:"OAUTH_AUDIENCE" group:"Sign-in" placeholder:"AUD" help:"Value of the audience parameter that Auth0 wants in an authorization request."`

@@ -32,6 +32,7 @@ func (c Config) Validate() error {
 	v.transport()
 	v.published()
 	v.tokens()
+	v.bindings()
 	v.signIn()
 	v.tools()
 	v.network()
@@ -52,6 +53,15 @@ func (c Config) advice() []Warning {
 	}
 	if host, ok := listenHost(c.MetricsAddr); ok && isEveryAddress(host) {
 		warn("METRICS_ADDR", "accepts connections on every address of this machine; keep its port inside your network")
+	}
+	if c.DPoP == "off" && c.DPoPNonce == "on" {
+		warn("DPOP_NONCE", "does nothing while DPOP is off")
+	}
+	if c.MTLS == "off" && c.ClientCertHeader != "" {
+		warn("CLIENT_CERT_HEADER", "does nothing while MTLS is off")
+	}
+	if c.DPoP == "required" || c.MTLS == "required" {
+		warn(c.requiredBinding(), "is required, and most MCP clients send plain bearer tokens only")
 	}
 	if c.OAuthClientID == "" && c.OAuthAudience != "" {
 		warn("OAUTH_AUDIENCE", "does nothing without OAUTH_CLIENT_ID")

@@ -186,6 +186,20 @@ func TestRulesEverywhere(t *testing.T) {
 		{"client with a line break", func(c *Config) { c.OAuthClientID = "a\nb" }, "OAUTH_CLIENT_ID"},
 		{"key of 32 characters", func(c *Config) { c.SessionKey = secret.New(text(32)) }, ""},
 		{"key of 31 characters", func(c *Config) { c.SessionKey = secret.New(text(31)) }, "SESSION_KEY"},
+		{"DPoP", func(c *Config) { c.DPoP, c.DPoPNonce = "required", "on" }, ""},
+		{"DPoP of another kind", func(c *Config) { c.DPoP = "on" }, "DPOP"},
+		{"certificates that nobody sees", func(c *Config) { c.MTLS = "allowed" }, "MTLS"},
+		{"certificates of its own TLS", func(c *Config) {
+			c.MTLS, c.ServerURL, c.TLSCertFile, c.TLSKeyFile = "required", "https://localhost:8000", "cert", "key"
+		}, ""},
+		{"certificates from proxies", func(c *Config) {
+			c.MTLS, c.ClientCertHeader, c.TrustedProxies = "allowed", "X-SSL-Client-Cert", ranges("10.0.0.0/8")
+		}, ""},
+		{"certificates from anybody", func(c *Config) { c.MTLS, c.ClientCertHeader = "allowed", "Client-Cert" }, "CLIENT_CERT_HEADER"},
+		{"certificates in the token's header", func(c *Config) {
+			c.ClientCertHeader, c.TrustedProxies = "authorization", ranges("10.0.0.0/8")
+		}, "CLIENT_CERT_HEADER"},
+		{"certificates in no header", func(c *Config) { c.ClientCertHeader, c.TrustedProxies = "a b", ranges("10.0.0.0/8") }, "CLIENT_CERT_HEADER"},
 		{"no API", func(c *Config) { c.OtusURL = "" }, "OTUS_URL"},
 		{"API with credentials", func(c *Config) { c.OtusURL = "https://u:p@otus.example" }, "OTUS_URL"},
 		{"API with query", func(c *Config) { c.OtusURL = "https://otus.example?key=x" }, "OTUS_URL"},

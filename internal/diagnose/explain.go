@@ -23,7 +23,8 @@ type ExplainConfig struct {
 	Token secret.Value
 	// Audiences lists what the server accepts.
 	Audiences []string
-	// Verify is the server's own verifier; nil means the token is only decoded.
+	// Verify is the server's own verifier, for a token whose keys nobody has proven
+	// yet; nil means the token is only decoded.
 	Verify func(context.Context, secret.Value) (oauth.Principal, error)
 	Now    func() time.Time // nil means the wall clock
 }
@@ -61,7 +62,7 @@ type Verdict struct {
 // else a token says of a person is named only.
 var (
 	shownHeaders = []string{"alg", "kid", "typ", "enc", "cty"}
-	shownClaims  = []string{"iss", "sub", "aud", "client_id", "azp", "scope", "scp", "iat", "nbf", "exp", "jti"}
+	shownClaims  = []string{"iss", "sub", "aud", "client_id", "azp", "scope", "scp", "iat", "nbf", "exp", "jti", "cnf"}
 )
 
 // Explain decodes a token and, with a verifier, judges it. Nothing of what it
@@ -95,8 +96,8 @@ func Explain(ctx context.Context, cfg ExplainConfig) Explanation {
 		e.Kind = "broken: a JWT has three parts, separated by dots"
 	}
 	if cfg.Verify != nil {
-		_, err := cfg.Verify(ctx, cfg.Token)
-		e.Verdict = verdict(err)
+		principal, err := cfg.Verify(ctx, cfg.Token)
+		e.Verdict = verdict(principal.Confirmation, err)
 	}
 	return e
 }
@@ -211,9 +212,9 @@ func (e *Explanation) noteAudience(claims map[string]json.RawMessage) {
 	}
 }
 
-func verdict(err error) *Verdict {
+func verdict(bound oauth.Confirmation, err error) *Verdict {
 	if err == nil {
-		return &Verdict{Accepted: true, Status: http.StatusOK, Reason: "ok", Text: "The server accepts this token."}
+		return &Verdict{Accepted: true, Status: http.StatusOK, Reason: "ok", Text: "The server accepts this token" + proofs(bound) + "."}
 	}
 	refusal := oauth.AsRefusal(err)
 	v := &Verdict{Status: refusal.Status, Reason: refusal.Reason, Text: refusal.Description}
@@ -221,6 +222,21 @@ func verdict(err error) *Verdict {
 		v.Text += " Cause: " + printable(refusal.Err.Error()) // of the issuer, not of the token
 	}
 	return v
+}
+
+// proofs says what a bound token has to come with.
+func proofs(bound oauth.Confirmation) string {
+	var with []string
+	if bound.KeyThumbprint != "" {
+		with = append(with, "a DPoP proof of its key (cnf jkt)")
+	}
+	if bound.CertificateThumbprint != "" {
+		with = append(with, "its client certificate (cnf x5t#S256)")
+	}
+	if len(with) == 0 {
+		return ""
+	}
+	return ", with " + strings.Join(with, " and ")
 }
 
 // WriteText writes the explanation for people.

@@ -35,6 +35,12 @@ func TestReq098_ExplainSaysMuchAndShowsNoToken(t *testing.T) {
 			"good", jwt(`{"iss":"https://idp","sub":"u1","aud":["x","https://h/mcp"],"scope":"a b","exp":1795442400,"iat":1795435140,"email":"ana@example.com"}`), accept, true,
 			[]string{"signed JWT", "k1", "https://idp", "accepted here", "in 2 hours", "a minute", "others", "email", "Accepted."},
 		},
+		{
+			"bound", jwt(`{"cnf":{"jkt":"thumb"}}`), func(context.Context, secret.Value) (oauth.Principal, error) {
+				return oauth.Principal{Confirmation: oauth.Confirmation{KeyThumbprint: "thumb", CertificateThumbprint: "t"}}, nil
+			}, true,
+			[]string{`{"jkt":"thumb"}`, "with a DPoP proof of its key (cnf jkt) and its client certificate (cnf x5t#S256)."},
+		},
 		{"expired", jwt(`{"aud":"x","exp":1795348800}`), refuse(oauth.InvalidToken("expired", "It expired.", nil)), false, []string{"expired, 1 day ago", "not accepted here", "Refused with 401 (expired). It expired."}},
 		{"offline", jwt(`{}`), nil, true, []string{"Decoded only"}},
 		{"issuer down", jwt(`{}`), refuse(oauth.Unavailable("Later.", time.Second, errors.New("dial tcp: refused"))), false, []string{"503", "dial tcp: refused"}},

@@ -67,8 +67,8 @@ func loopbackName(name string) bool {
 // Headers of cross-origin calls (WHATWG Fetch). MCP's own are allowed, and a
 // browser client may read the challenge.
 const (
-	corsAllowHeaders = "Authorization, Content-Type, Accept, Last-Event-ID, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id"
-	corsExpose       = "WWW-Authenticate, Retry-After, MCP-Protocol-Version, Mcp-Session-Id, X-Request-Id"
+	corsAllowHeaders = "Authorization, DPoP, Content-Type, Accept, Last-Event-ID, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id"
+	corsExpose       = "WWW-Authenticate, DPoP-Nonce, Retry-After, MCP-Protocol-Version, Mcp-Session-Id, X-Request-Id"
 	corsMaxAge       = "600" // seconds
 )
 
@@ -143,8 +143,10 @@ type forwardedKey struct{}
 // forwarded is what the peer and, if it is a trusted proxy, its headers say
 // about a request.
 type forwarded struct {
-	client netip.Addr
-	secure bool
+	client                netip.Addr
+	secure                bool
+	certificate           string // thumbprint of the client's; "" without one
+	certificateUnreadable bool
 }
 
 // withForwarding finds out who really sent the request and whether it came
@@ -157,6 +159,8 @@ func (e *Edge) withForwarding(next http.Handler) http.Handler {
 		if peer := peerAddress(r); e.trusted(peer) {
 			f.secure = f.secure || strings.EqualFold(lastElement(r.Header, "X-Forwarded-Proto"), "https")
 		}
+		f.certificate, f.certificateUnreadable = e.clientCertificate(r)
+		e.dropCertificateHeaders(r.Header)
 		for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Real-Ip"} {
 			r.Header.Del(name)
 		}
@@ -165,15 +169,14 @@ func (e *Edge) withForwarding(next http.Handler) http.Handler {
 	})
 }
 
-func secure(r *http.Request) bool {
+func forwardedBy(r *http.Request) forwarded {
 	f, _ := r.Context().Value(forwardedKey{}).(forwarded)
-	return f.secure
+	return f
 }
 
-func client(r *http.Request) netip.Addr {
-	f, _ := r.Context().Value(forwardedKey{}).(forwarded)
-	return f.client
-}
+func secure(r *http.Request) bool { return forwardedBy(r).secure }
+
+func client(r *http.Request) netip.Addr { return forwardedBy(r).client }
 
 // clientAddress walks X-Forwarded-For from the right past trusted proxies and
 // returns the first address that is not one.

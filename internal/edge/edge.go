@@ -13,16 +13,18 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/bearer"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
-	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
 // Config is what the boundary is made of.
 type Config struct {
 	Routes    []Route
 	ServerURL string // public origin, no trailing slash; every absolute URL derives from it
-	// Verify verifies a bearer token; its error is an *oauth.Refusal.
-	Verify func(ctx context.Context, token secret.Value) (oauth.Principal, error)
+	// Authenticate finds out who presents an access token; its error is an
+	// *oauth.Refusal.
+	Authenticate func(ctx context.Context, presented bearer.Presented) (oauth.Principal, error)
+	DPoP         DPoPOffer
 	// ChallengeScopes is what a challenge tells clients to ask for.
 	ChallengeScopes oauth.Scopes
 	// Hosts lists the Host values that are this server, as host or host:port.
@@ -37,6 +39,10 @@ type Config struct {
 	RequireTLS bool
 	// TrustedProxies lists the peers whose X-Forwarded-* headers count.
 	TrustedProxies []netip.Prefix
+	// ClientCertHeader is the field in which those peers pass on the client's
+	// certificate, in the form that bearer.ForwardedThumbprint reads; "" means
+	// that they do not.
+	ClientCertHeader string
 	// Limits bounds failed authentications by address; nil: nothing does.
 	Limits Limits
 	Logger *slog.Logger
@@ -54,8 +60,11 @@ type Edge struct {
 
 // New checks the routes and builds the chain a request goes through.
 func New(cfg Config) (*Edge, error) {
-	if cfg.Verify == nil || cfg.Logger == nil || cfg.ServerURL == "" {
-		return nil, errors.New("edge: verifier, logger and server URL are required")
+	if cfg.Authenticate == nil || cfg.Logger == nil || cfg.ServerURL == "" {
+		return nil, errors.New("edge: authenticator, logger and server URL are required")
+	}
+	if cfg.DPoP.Only && len(cfg.DPoP.Algorithms) == 0 {
+		return nil, errors.New("edge: only DPoP is taken, with no algorithm")
 	}
 	e := &Edge{cfg: cfg, table: map[string]map[string]Route{}}
 	for _, route := range cfg.Routes {

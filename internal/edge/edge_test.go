@@ -19,7 +19,6 @@ import (
 
 	"tecrolabs.dev/oauth-mcp-server/internal/bearer"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
-	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
 const goodToken = "good.token.value"
@@ -78,8 +77,8 @@ func start(t *testing.T, change func(*Config)) *edgeTest {
 		}),
 		ChallengeScopes: oauth.ParseScopes("openid profile email offline_access"),
 		AnyLoopbackHost: true, AnyLoopbackOrigin: true,
-		Verify: func(_ context.Context, token secret.Value) (oauth.Principal, error) {
-			switch token.Reveal() {
+		Authenticate: func(_ context.Context, presented bearer.Presented) (oauth.Principal, error) {
+			switch presented.Token.Reveal() {
 			case goodToken:
 				return oauth.Principal{Issuer: "https://i", Subject: "ana", ClientID: "claude", Expiry: time.Now().Add(time.Hour)}, nil
 			case "narrow":
@@ -466,7 +465,7 @@ func TestPanicIsAnOpaque500(t *testing.T) {
 }
 
 func TestNewRefusesOpenRoutes(t *testing.T) {
-	verify := func(context.Context, secret.Value) (oauth.Principal, error) { return oauth.Principal{}, nil }
+	authenticate := func(context.Context, bearer.Presented) (oauth.Principal, error) { return oauth.Principal{}, nil }
 	handler := HealthHandler()
 	for name, routes := range map[string][]Route{
 		"no policy":              {{Method: "GET", Path: "/x", Handler: handler}},
@@ -474,7 +473,7 @@ func TestNewRefusesOpenRoutes(t *testing.T) {
 		"protected, no resource": {{Method: "GET", Path: "/x", Policy: Protected, Handler: handler}},
 		"twice":                  {{Method: "GET", Path: "/x", Policy: Page, Handler: handler}, {Method: "GET", Path: "/x", Policy: Page, Handler: handler}},
 	} {
-		if _, err := New(Config{Routes: routes, Verify: verify, Logger: slog.New(slog.DiscardHandler), ServerURL: "http://localhost"}); err == nil {
+		if _, err := New(Config{Routes: routes, Authenticate: authenticate, Logger: slog.New(slog.DiscardHandler), ServerURL: "http://localhost"}); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}

@@ -20,7 +20,9 @@ type Limits interface {
 
 // limited is the gate with a bound on failures in front of it: an address that
 // has used its up is refused before its token costs a signature check. A request
-// that fails for another reason than its own credentials does not count.
+// that fails for another reason than its own credentials does not count, nor does
+// one that lacks a nonce and nothing else: that is how clients get theirs (RFC 9449
+// section 9).
 func (e *Edge) limited(next Handler) Handler {
 	if e.cfg.Limits == nil {
 		return e.gate(next)
@@ -35,7 +37,10 @@ func (e *Edge) limited(next Handler) Handler {
 			passed = true
 			return next(w, r)
 		})(w, r)
-		if err != nil && !passed && oauth.AsRefusal(err).Status < http.StatusInternalServerError {
+		if err == nil || passed {
+			return err
+		}
+		if refusal := oauth.AsRefusal(err); refusal.Status < http.StatusInternalServerError && refusal.Code != oauth.CodeUseDPoPNonce {
 			e.cfg.Limits.CountFailure(r.Context(), address)
 		}
 		return err

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/bearer"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
-	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
 // threeFailures refuses an address after its third.
@@ -32,13 +32,16 @@ func TestReq062_AddressesAreRefusedBeforeTheirTokenCostsAnything(t *testing.T) {
 	var verified atomic.Int32
 	e := start(t, func(c *Config) {
 		c.Limits = limits
-		verify := c.Verify
-		c.Verify = func(ctx context.Context, token secret.Value) (oauth.Principal, error) {
+		authenticate := c.Authenticate
+		c.Authenticate = func(ctx context.Context, p bearer.Presented) (oauth.Principal, error) {
 			verified.Add(1)
-			return verify(ctx, token)
+			if p.Token.Reveal() == "no-nonce" {
+				return oauth.Principal{}, oauth.InvalidProof(oauth.CodeUseDPoPNonce, "proof_nonce", "Take the nonce.", nil)
+			}
+			return authenticate(ctx, p)
 		}
 	})
-	for _, token := range []string{goodToken, "outage", goodToken} { // neither is the address's fault
+	for _, token := range []string{goodToken, "outage", "no-nonce", goodToken} { // none is the address's fault
 		e.do("POST", "/mcp", authorized, "Bearer "+token)
 	}
 	if n := limits.failed.Load(); n != 0 {

@@ -12,8 +12,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/bearer"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
-	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
 // TestObservingNothingCostsNothing holds the promise that telemetry which is off
@@ -50,7 +50,7 @@ func BenchmarkRequest(b *testing.B) {
 			e, err := New(Config{
 				ServerURL: "http://localhost:8000", AnyLoopbackHost: true,
 				Routes: []Route{{http.MethodPost, PathMCP, Protected, ok, PathMCP}},
-				Verify: func(context.Context, secret.Value) (oauth.Principal, error) {
+				Authenticate: func(context.Context, bearer.Presented) (oauth.Principal, error) {
 					return oauth.Principal{}, oauth.InvalidToken("expired", "The token expired.", nil)
 				},
 				Logger: slog.New(slog.DiscardHandler), Meter: mode.meter, Tracer: mode.tracer,

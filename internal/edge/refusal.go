@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,7 +35,9 @@ func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, route *Route, err 
 		header.Set("Retry-After", strconv.Itoa(int((refusal.RetryAfter+time.Second-1)/time.Second)))
 	}
 	if refusal.Challenge && route != nil && route.Policy == Protected {
-		header.Set("WWW-Authenticate", e.challenge(*route, refusal).String())
+		for _, challenge := range e.challenges(*route, refusal) {
+			header.Add("WWW-Authenticate", challenge.String())
+		}
 	}
 	w.WriteHeader(refusal.Status)
 	_, _ = w.Write(refusalBody(refusal))
@@ -53,20 +56,30 @@ func refusalBody(refusal *oauth.Refusal) []byte {
 	return body
 }
 
-// challenge names the metadata document of the endpoint that was hit.
-func (e *Edge) challenge(route Route, refusal *oauth.Refusal) oauth.Challenge {
-	challenge := oauth.Challenge{
-		ResourceMetadata: e.resourceMetadata(route),
-		Scope:            e.cfg.ChallengeScopes,
+// challenges offers every scheme that is taken, Bearer first: some clients read
+// the first challenge only. Each names the metadata document of the endpoint that
+// was hit; the error is on the one whose scheme was used.
+func (e *Edge) challenges(route Route, refusal *oauth.Refusal) []oauth.Challenge {
+	var offered []oauth.Challenge
+	if !e.cfg.DPoP.Only {
+		offered = append(offered, oauth.Challenge{Scheme: oauth.SchemeBearer})
 	}
-	if refusal.Scope != nil {
-		challenge.Scope = refusal.Scope
+	if len(e.cfg.DPoP.Algorithms) > 0 {
+		offered = append(offered, oauth.Challenge{Scheme: oauth.SchemeDPoP, Algorithms: e.cfg.DPoP.Algorithms})
 	}
-	if refusal.Code != oauth.CodeUnauthorized { // no error code without credentials
-		challenge.Error, challenge.ErrorDescription = refusal.Code, refusal.Description
-		challenge.ACRValues, challenge.MaxAge = refusal.ACRValues, refusal.MaxAge
+	failed := max(0, slices.IndexFunc(offered, func(c oauth.Challenge) bool { return c.Scheme == refusal.Scheme }))
+	for i := range offered {
+		c := &offered[i]
+		c.ResourceMetadata, c.Scope = e.resourceMetadata(route), e.cfg.ChallengeScopes
+		if refusal.Scope != nil {
+			c.Scope = refusal.Scope
+		}
+		if i == failed && refusal.Code != oauth.CodeUnauthorized { // no error code without credentials
+			c.Error, c.ErrorDescription = refusal.Code, refusal.Description
+			c.ACRValues, c.MaxAge = refusal.ACRValues, refusal.MaxAge
+		}
 	}
-	return challenge
+	return offered
 }
 
 // resourceMetadata returns the URL in a route's challenge. The stream endpoint

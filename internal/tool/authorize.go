@@ -118,6 +118,14 @@ func (r *Runner) authorize(ctx context.Context, c *call) error {
 	if c.upstream.Credential == CredentialForward && !c.caller.Token.IsSet() {
 		return oauth.NoToken()
 	}
+	if c.upstream.Credential == CredentialForward && c.caller.Principal.Confirmation.Bound() {
+		// The API would get the token without the proof, which nobody but the
+		// client can make (RFC 9449 section 7.2).
+		return &oauth.Refusal{
+			Status: http.StatusForbidden, Code: oauth.CodeForbidden, Reason: "upstream_bound_token",
+			Description: fmt.Sprintf("This access token is bound to a key of the client, so it cannot be forwarded to the API %q; use a bearer token for this tool", c.upstream.Name),
+		}
+	}
 	if want := c.upstream.Audience; want != "" {
 		names := func(audience string) bool { return oauth.SameResource(audience, want) }
 		if !slices.ContainsFunc(c.caller.Principal.Audience, names) {

@@ -99,7 +99,9 @@ func TestReq065_CallForwardsTheTokenAndReturnsTheJSON(t *testing.T) {
 
 func TestReq064_TokenIsHandedOnlyToAForwardingUpstream(t *testing.T) {
 	sender := &stubSender{status: 200, body: "{}"}
-	_, err := runner(t, teamsCatalogue("none", ""), sender, io.Discard).Call(t.Context(), caller(), "otus_teams", nil)
+	bound := caller() // a bound token may call what it is not forwarded to
+	bound.Principal.Confirmation.KeyThumbprint = "k"
+	_, err := runner(t, teamsCatalogue("none", ""), sender, io.Discard).Call(t.Context(), bound, "otus_teams", nil)
 	if err != nil || sender.calls != 1 || sender.token.IsSet() {
 		t.Errorf("got %v after %d calls with token %v, want no token", err, sender.calls, sender.token.IsSet())
 	}
@@ -133,6 +135,14 @@ func TestCallsAreRefusedBeforeAnythingIsSent(t *testing.T) {
 		"scope missing": {
 			change: func(c *Caller) { c.Principal.Scopes = oauth.Scopes{"openid"} },
 			want:   refusal{403, "insufficient_scope", "insufficient_scope", true, "openid teams:read", "This"},
+		},
+		"bound to a DPoP key": {
+			change: func(c *Caller) { c.Principal.Confirmation.KeyThumbprint = "k" },
+			want:   refusal{403, "forbidden", "upstream_bound_token", false, "", "This"},
+		},
+		"bound to a certificate": {
+			change: func(c *Caller) { c.Principal.Confirmation.CertificateThumbprint = "k" },
+			want:   refusal{403, "forbidden", "upstream_bound_token", false, "", "This"},
 		},
 		"no token": {
 			change: func(c *Caller) { c.Token = secret.Value{} },

@@ -15,7 +15,7 @@ const userAgent = "oauth-mcp-server"
 // Accept-Encoding of ours the transport would hand over compressed bytes, and
 // the size limit would count those.)
 var forbidden = []string{
-	"Authorization", "Cookie", "Cookie2", "Set-Cookie",
+	"Authorization", "Dpop", "Client-Cert", "Client-Cert-Chain", "Cookie", "Cookie2", "Set-Cookie",
 	"Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 	"Forwarded", "Via", "X-Real-Ip", "Origin", "Referer",
 	"Host", "Content-Length", "Accept-Encoding", "Expect", "User-Agent",
