@@ -32,6 +32,8 @@ type Mint struct {
 	ClientID string        // "" means [DevClientID]
 	ACR      string        // "acr": how the person signed in; "" does not tell
 	AuthTime time.Time     // "auth_time": when; zero does not tell
+	DPoPKey  string        // thumbprint of the key to bind it to, or "dev" for the stack's own; "" binds it to none
+	CertHash string        // "x5t#S256" of the certificate to bind it to; "" binds it to none
 }
 
 // Mint forges a token response. The token is good in everything but the defect
@@ -61,6 +63,9 @@ func (s *Stack) Mint(m Mint) (TokenResponse, error) {
 	if m.Subject != "" {
 		owner.subject = m.Subject
 	}
+	if m.DPoPKey == devKey {
+		m.DPoPKey = s.prover.thumbprint
+	}
 	d := s.draft(owner, m)
 	if m.Defect != "" {
 		at := slices.IndexFunc(defects, func(candidate defect) bool { return candidate.name == m.Defect })
@@ -74,7 +79,7 @@ func (s *Stack) Mint(m Mint) (TokenResponse, error) {
 		return TokenResponse{}, fmt.Errorf("forge a token: %w", err)
 	}
 	s.broker.issued.add(token)
-	return TokenResponse{AccessToken: token, TokenType: "Bearer", ExpiresIn: int64(m.Lifetime.Seconds()), Scope: m.Scope}, nil
+	return TokenResponse{AccessToken: token, TokenType: tokenType(m.DPoPKey), ExpiresIn: int64(m.Lifetime.Seconds()), Scope: m.Scope}, nil
 }
 
 // draft is a token that is good in every respect, made of the same claims as
@@ -115,12 +120,38 @@ func (s *Stack) draft(owner person, m Mint) *draft {
 	if !m.AuthTime.IsZero() {
 		d.claims.add("auth_time", m.AuthTime.Unix())
 	}
+	if cnf := confirmation(m.DPoPKey, m.CertHash); cnf != nil {
+		d.claims.add("cnf", cnf)
+	}
 	return d
 }
 
-// forgeParameters are those of POST /dev/tokens; auth_time is in seconds since
-// 1970.
-var forgeParameters = []string{"user", "scope", "resource", "audience", "lifetime", "defect", "client_id", "acr", "auth_time"}
+// confirmation is the "cnf" of a token, nil for one that is bound to nothing.
+func confirmation(dpopKey, certHash string) map[string]string {
+	cnf := map[string]string{}
+	if dpopKey != "" {
+		cnf["jkt"] = dpopKey
+	}
+	if certHash != "" {
+		cnf["x5t#S256"] = certHash
+	}
+	if len(cnf) == 0 {
+		return nil
+	}
+	return cnf
+}
+
+// tokenType is what a token response calls a token (RFC 9449 section 5).
+func tokenType(dpopKey string) string {
+	if dpopKey != "" {
+		return oauth.SchemeDPoP
+	}
+	return oauth.SchemeBearer
+}
+
+// forgeParameters are those of POST /dev/tokens. auth_time is in seconds since 1970,
+// dpop_jkt is named as in RFC 9449 section 10, x5t is the value of "x5t#S256".
+var forgeParameters = []string{"user", "scope", "resource", "audience", "lifetime", "defect", "client_id", "acr", "auth_time", "dpop_jkt", "x5t"}
 
 // forge answers POST /dev/tokens. Other than the token endpoint it asks for no
 // proof of anything: it is for curl and tests on this machine.
@@ -155,6 +186,7 @@ func (s *Stack) forge(w http.ResponseWriter, r *http.Request) error {
 		Resource: r.PostForm["resource"], Audience: r.PostForm["audience"],
 		Defect: r.PostForm.Get("defect"), ClientID: r.PostForm.Get("client_id"),
 		ACR: r.PostForm.Get("acr"), AuthTime: authTime,
+		DPoPKey: r.PostForm.Get("dpop_jkt"), CertHash: r.PostForm.Get("x5t"),
 	})
 	if err != nil {
 		return badRequest(oauth.CodeInvalidRequest, err.Error())

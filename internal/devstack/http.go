@@ -139,7 +139,7 @@ func crossOrigin(next http.Handler) http.Handler {
 		header.Set("Access-Control-Allow-Origin", "*")
 		if r.Method == http.MethodOptions {
 			header.Set("Access-Control-Allow-Methods", "GET, POST")
-			header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, MCP-Protocol-Version")
+			header.Set("Access-Control-Allow-Headers", "Authorization, DPoP, Content-Type, MCP-Protocol-Version")
 			header.Set("Access-Control-Max-Age", "600")
 			w.WriteHeader(http.StatusNoContent)
 			return

@@ -14,6 +14,7 @@ const (
 	userinfoPath  = brokerPath + "/userinfo"
 	jwksPath      = signerPath + ".well-known/jwks.json"
 	forgePath     = "/dev/tokens"
+	proofPath     = "/dev/proofs"
 	faultsPath    = "/dev/faults"
 )
 
@@ -40,6 +41,7 @@ type serverMetadata struct {
 	IDTokenAlgorithms     []string `json:"id_token_signing_alg_values_supported"`
 	IssParameter          bool     `json:"authorization_response_iss_parameter_supported,omitempty"`
 	ClientIDMetadata      bool     `json:"client_id_metadata_document_supported,omitempty"`
+	DPoPAlgorithms        []string `json:"dpop_signing_alg_values_supported,omitempty"` // RFC 9449 section 5.1
 }
 
 // brokerMetadata answers the three well-known URLs of the authorization server
@@ -67,6 +69,7 @@ func (b *broker) brokerMetadata(w http.ResponseWriter, _ *http.Request) error {
 		IDTokenAlgorithms:     []string{"RS256"},
 		IssParameter:          true,
 		ClientIDMetadata:      true,
+		DPoPAlgorithms:        []string{"ES256", "RS256", "PS256", "EdDSA"},
 	})
 }
 

@@ -46,6 +46,7 @@ type URLs struct {
 	Otus                string // base URL of the API
 	ClientID            string // public, any loopback redirect URI and ServerURL/auth/callback
 	TokenForge          string // POST, see [Mint]
+	ProofForge          string // POST, see [Proof]
 	Faults              string // POST and DELETE, see [OtusFault]
 }
 
@@ -55,6 +56,7 @@ type Stack struct {
 	cfg    Config
 	urls   URLs
 	broker *broker
+	prover *prover
 	otus   *otus
 	logger *slog.Logger
 }
@@ -95,14 +97,18 @@ func New(cfg Config) (*Stack, error) {
 	origin, otusURL := "http://localhost:"+authPort, "http://localhost:"+otusPort
 	urls := URLs{
 		AuthorizationServer: origin + brokerPath, TokenIssuer: origin + signerPath, JWKS: origin + jwksPath,
-		Otus: otusURL, ClientID: DevClientID, TokenForge: origin + forgePath, Faults: otusURL + faultsPath,
+		Otus: otusURL, ClientID: DevClientID, TokenForge: origin + forgePath, ProofForge: origin + proofPath, Faults: otusURL + faultsPath,
 	}
 	b, err := newBroker(cfg, origin, urls, keys)
 	if err != nil {
 		return nil, err
 	}
+	keysOfClients, err := newProver()
+	if err != nil {
+		return nil, err
+	}
 	return &Stack{
-		cfg: cfg, urls: urls, broker: b, logger: cfg.Logger,
+		cfg: cfg, urls: urls, broker: b, prover: keysOfClients, logger: cfg.Logger,
 		otus: newOtus(b.verifier, cfg.ServerURL, otusURL, cfg.Logger),
 	}, nil
 }
@@ -171,6 +177,8 @@ func (s *Stack) authHandler() http.Handler {
 	s.broker.routes(mux)
 	mux.Handle("POST "+forgePath, http.NewCrossOriginProtection().Handler(api(s.logger, s.forge)))
 	mux.Handle("GET "+forgePath, api(s.logger, s.forgeHelp))
+	mux.Handle("POST "+proofPath, http.NewCrossOriginProtection().Handler(api(s.logger, s.prove)))
+	mux.Handle("GET "+proofPath, api(s.logger, s.proveHelp))
 	return onlyThisMachine(port(s.urls.AuthorizationServer), s.broker.counting(s.broker.faults.middleware(mux)))
 }
 

@@ -103,6 +103,9 @@ func (s *storage) GetPrivateClaimsFromRequest(_ context.Context, request op.Toke
 			claims["auth_time"] = authTime.Unix()
 		}
 	}
+	if bound, ok := request.(interface{ boundTo() string }); ok && bound.boundTo() != "" {
+		claims["cnf"] = confirmation(bound.boundTo(), "")
+	}
 	return claims, nil
 }
 

@@ -39,12 +39,16 @@ func (b *broker) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	key, err := provenKey(r, b.origin+tokenPath)
+	if err != nil {
+		return err
+	}
 	ctx := op.ContextWithIssuer(r.Context(), b.urls.TokenIssuer)
 	var answer TokenResponse
 	if grantType == string(oidc.GrantTypeCode) {
-		answer, err = b.exchangeCode(ctx, verified, form)
+		answer, err = b.exchangeCode(ctx, verified, form, key)
 	} else {
-		answer, err = b.refresh(ctx, verified, form)
+		answer, err = b.refresh(ctx, verified, form, key)
 	}
 	if err != nil {
 		return err
@@ -84,7 +88,7 @@ func (b *broker) verifyClient(w http.ResponseWriter, r *http.Request, form url.V
 	return verified, nil
 }
 
-func (b *broker) exchangeCode(ctx context.Context, c op.Client, form url.Values) (TokenResponse, error) {
+func (b *broker) exchangeCode(ctx context.Context, c op.Client, form url.Values, key string) (TokenResponse, error) {
 	found, err := op.AuthRequestByCode(ctx, b.storage, form.Get("code"))
 	if err != nil {
 		return TokenResponse{}, err
@@ -93,6 +97,7 @@ func (b *broker) exchangeCode(ctx context.Context, c op.Client, form url.Values)
 	if !ok {
 		return TokenResponse{}, fmt.Errorf("unexpected %T behind a code", found)
 	}
+	request.dpopKey = key
 	if request.GetClientID() != c.GetID() {
 		return TokenResponse{}, oidc.ErrInvalidGrant().WithDescription("the code was given to another client")
 	}
@@ -112,13 +117,13 @@ func (b *broker) exchangeCode(ctx context.Context, c op.Client, form url.Values)
 	return b.respondTokens(ctx, &request.tokenRequest, codeIdentity{request}, c, access, refresh)
 }
 
-func (b *broker) refresh(ctx context.Context, c op.Client, form url.Values) (TokenResponse, error) {
+func (b *broker) refresh(ctx context.Context, c op.Client, form url.Values, key string) (TokenResponse, error) {
 	current := form.Get("refresh_token")
 	found, err := b.storage.grants.lookup(current, c.GetID())
 	if err != nil {
 		return TokenResponse{}, err
 	}
-	request := &refreshRequest{tokenRequest{grant: found, scopes: found.granted}}
+	request := &refreshRequest{tokenRequest{grant: found, scopes: found.granted, dpopKey: key}}
 	if err := op.ValidateRefreshTokenScopes(oauth.ParseScopes(form.Get("scope")), request); err != nil {
 		return TokenResponse{}, err
 	}
@@ -149,7 +154,7 @@ func (b *broker) accessToken(ctx context.Context, request op.TokenRequest, c op.
 // openid was granted.
 func (b *broker) respondTokens(ctx context.Context, request *tokenRequest, identity op.IDTokenRequest, c op.Client, access, refresh string) (TokenResponse, error) {
 	answer := TokenResponse{
-		AccessToken: access, TokenType: oidc.BearerToken, Scope: request.scopes.String(), RefreshToken: refresh,
+		AccessToken: access, TokenType: tokenType(request.dpopKey), Scope: request.scopes.String(), RefreshToken: refresh,
 		ExpiresIn: int64(request.grant.person.lifetime(b.storage.lifetime).Seconds()),
 	}
 	if request.scopes.Has(oidc.ScopeOpenID) {

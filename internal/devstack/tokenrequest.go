@@ -15,7 +15,10 @@ type tokenRequest struct {
 	grant    grant
 	audience []string
 	scopes   oauth.Scopes
+	dpopKey  string // thumbprint of the key that was proven, "" without one
 }
+
+func (t *tokenRequest) boundTo() string { return t.dpopKey }
 
 // authentication returns how and when the person signed in, for the access token
 // of a client that asked for it (RFC 9470 section 6.1). Refreshed tokens tell the
