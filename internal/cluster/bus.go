@@ -12,6 +12,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valkey-io/valkey-go"
@@ -49,6 +50,9 @@ type Config struct {
 	// Key seals what is in the store, the same on every replica.
 	Key    secret.Value
 	Logger *slog.Logger
+	// MarksChanged is called after the list of marks has become another one; see
+	// [Bus.Mark]. It may be nil, and must not wait.
+	MarksChanged func()
 }
 
 // Handler takes a message of another replica and returns the reply, which is
@@ -69,6 +73,10 @@ type Bus struct {
 	inbox  chan string   // sealed envelopes, not looked at yet
 	outbox chan parcel   // what nobody waits for
 	renew  chan struct{} // one slot: write the records again
+	reload chan struct{} // one slot: load the marks
+
+	marks        atomic.Pointer[marks] // nil before they were loaded
+	marksChanged func()
 
 	mu      sync.Mutex
 	client  valkey.Client // nil while there is no connection
@@ -114,9 +122,12 @@ func New(cfg Config) (*Bus, error) {
 		inbox:   make(chan string, maxQueued),
 		outbox:  make(chan parcel, maxQueued),
 		renew:   make(chan struct{}, 1),
+		reload:  make(chan struct{}, 1),
 		since:   time.Now(),
 		held:    map[string][]byte{},
 		pending: map[string]chan []byte{},
+
+		marksChanged: cfg.MarksChanged,
 	}, nil
 }
 
@@ -138,6 +149,7 @@ func (b *Bus) Run(ctx context.Context, handle Handler) error {
 	group.Go(func() error { b.stayConnected(ctx); return nil })
 	group.Go(func() error { b.renewRecords(ctx); return nil })
 	group.Go(func() error { b.sendParcels(ctx); return nil })
+	group.Go(func() error { b.followMarks(ctx); return nil })
 	for range workers {
 		group.Go(func() error { b.work(ctx, handle); return nil })
 	}
@@ -184,6 +196,10 @@ func (b *Bus) connection(ctx context.Context) (connected bool, err error) {
 		if s.Kind != "subscribe" {
 			return
 		}
+		if s.Channel == b.marksKey() { // what was told before this was told to nobody here
+			b.reloadSoon()
+			return
+		}
 		once.Do(func() {
 			b.connect(client)
 			close(subscribed)
@@ -191,9 +207,12 @@ func (b *Bus) connection(ctx context.Context) (connected bool, err error) {
 		})
 	})
 	channel := b.channel(b.replica)
-	err = client.Receive(hooked, client.B().Subscribe().Channel(channel).Build(), func(m valkey.PubSubMessage) {
-		if m.Channel == channel {
+	err = client.Receive(hooked, client.B().Subscribe().Channel(channel, b.marksKey()).Build(), func(m valkey.PubSubMessage) {
+		switch m.Channel {
+		case channel:
 			b.take(ctx, m.Message)
+		case b.marksKey():
+			b.reloadSoon()
 		}
 	})
 	if err == nil {
@@ -221,6 +240,7 @@ func (b *Bus) connect(client valkey.Client) {
 		case b.renew <- struct{}{}:
 		default:
 		}
+		b.reloadSoon()
 	}
 }
 

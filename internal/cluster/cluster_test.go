@@ -47,7 +47,12 @@ func rootsOf(t *testing.T, s *teststore.Store) *x509.CertPool {
 // a prefix.
 func replica(t *testing.T, s *teststore.Store, key string) *Bus {
 	t.Helper()
-	bus := newBus(t, s.URL, key, rootsOf(t, s))
+	return running(t, newBus(t, s.URL, key, rootsOf(t, s)))
+}
+
+// running runs bus until the test ends, and waits until it is connected.
+func running(t *testing.T, bus *Bus) *Bus {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() {

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/valkey-io/valkey-go"
@@ -25,7 +24,7 @@ func (b *Bus) Claim(ctx context.Context, name string, life time.Duration) (first
 	case valkey.IsValkeyNil(err): // SET NX found it there
 		return false, nil
 	case err != nil:
-		return false, errors.Join(ErrUnavailable, err)
+		return false, unavailable(err)
 	}
 	return true, nil
 }
