@@ -32,6 +32,7 @@ type commands struct {
 	Verify      verifyCommand      `cmd:"" help:"Check a running MCP server from outside, against the specifications."`
 	Login       loginCommand       `cmd:"" help:"Sign in at an MCP server with a browser and print the access token."`
 	Token       tokenCommands      `cmd:"" help:"Look into access tokens."`
+	Revoke      revokeCommand      `cmd:"" help:"Refuse tokens that were issued, on all replicas at once."`
 	Tools       toolsCommands      `cmd:"" help:"Look into the catalogue of tools."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask the server on this machine whether it is alive; for a container's HEALTHCHECK."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
@@ -48,6 +49,7 @@ func newCommands() *commands {
 		Login:       loginCommand{settings: newSettings(outsideSettings)},
 		Token:       tokenCommands{Explain: tokenExplainCommand{settings: newSettings(allSettings)}},
 		Tools:       toolsCommands{List: toolsListCommand{settings: newSettings(toolSettings)}},
+		Revoke:      revokeCommand{settings: newSettings(sharedSettings)},
 		Healthcheck: healthcheckCommand{settings: newSettings(reachSettings)},
 	}
 }

@@ -31,6 +31,11 @@ func reachSettings(field config.Field) bool {
 	return slices.Contains([]string{"LISTEN_ADDR", "TLS_CERT_FILE", "TLS_KEY_FILE"}, field.Name)
 }
 
+// sharedSettings are the ones that say what replicas share, and where.
+func sharedSettings(field config.Field) bool {
+	return slices.Contains([]string{"SERVER_URL", "SESSION_KEY", "EGRESS_ALLOW", "CLUSTER_URL", "CLUSTER_CA_FILE"}, field.Name)
+}
+
 // outsideSettings are the ones that matter when this program is a client of a
 // server that may run anywhere.
 func outsideSettings(field config.Field) bool {

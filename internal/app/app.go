@@ -68,12 +68,13 @@ type App struct {
 	telemetry *telemetry.Provider
 	auditor   *telemetry.Auditor
 	tls       *tls.Config
-	handler   http.Handler
+	handler   *edge.Edge
 	verifier  *bearer.Verifier
 	servers   []*discovery.Source
 	mcp       *mcp.Server
 	cluster   *cluster.Bus // nil: one replica
 	limits    *ratelimit.Limiter
+	revoked   *revoked // nil: nothing is
 	tools     *liveTools
 	draining  atomic.Pointer[time.Time] // since when; nil while it serves
 	idpClient *http.Transport
@@ -120,12 +121,14 @@ func (a *App) wire(ctx context.Context, opts Options) error {
 	var bus mcp.Bus              // stays nil without a cluster
 	var proofs bearer.UsedProofs // the same
 	if cfg.ClusterURL.IsSet() {
-		if a.cluster, err = newCluster(cfg, opts.Logger); err != nil {
+		if err = a.join(); err != nil {
 			return err
 		}
 		bus, proofs = a.cluster, a.cluster
 	}
-	if a.verifier, err = newVerifier(cfg, a.servers, fetcher, opts.Logger, newBinding(cfg, proofs, a.telemetry.Meter())); err != nil {
+	if a.verifier, err = newVerifier(cfg, a.servers, fetcher, opts.Logger, tokenRules{
+		binding: newBinding(cfg, proofs, a.telemetry.Meter()), revoked: a.revoked.check(),
+	}); err != nil {
 		return err
 	}
 	if a.limits, err = a.newLimits(); err != nil {
@@ -181,7 +184,7 @@ func (a *App) listen(ctx context.Context, given net.Listener) error {
 // newVerifier reads from the configuration whose tokens are accepted: of
 // JWT_ISSUER where a broker's tokens are signed by somebody else, of the
 // authorization servers themselves otherwise.
-func newVerifier(cfg config.Config, servers []*discovery.Source, fetcher *discovery.Fetcher, logger *slog.Logger, binding bearer.BindingConfig) (*bearer.Verifier, error) {
+func newVerifier(cfg config.Config, servers []*discovery.Source, fetcher *discovery.Fetcher, logger *slog.Logger, rules tokenRules) (*bearer.Verifier, error) {
 	var issuers []bearer.IssuerConfig
 	switch {
 	case cfg.JWTIssuer != "" && cfg.JWKSURL != "":
@@ -201,23 +204,14 @@ func newVerifier(cfg config.Config, servers []*discovery.Source, fetcher *discov
 		Leeway:         cfg.JWTLeeway,
 		RequiredScopes: cfg.RequiredScopes,
 		Hierarchy:      cfg.Hierarchy(),
-		Binding:        binding,
+		Binding:        rules.binding,
+		Revoked:        rules.revoked,
 		Fetcher:        fetcher,
 		Logger:         logger,
 	})
 }
 
-func newCluster(cfg config.Config, logger *slog.Logger) (*cluster.Bus, error) {
-	roots, err := loadAuthorities(cfg.ClusterCAFile)
-	if err != nil {
-		return nil, fmt.Errorf("CLUSTER_CA_FILE: %w", err)
-	}
-	return cluster.New(cluster.Config{
-		URL: cfg.ClusterURL, Roots: roots, Namespace: cfg.ServerURL, Key: cfg.SessionKey, Logger: logger,
-	})
-}
-
-func (a *App) newEdge() (http.Handler, error) {
+func (a *App) newEdge() (*edge.Edge, error) {
 	cfg := a.cfg
 	signIn, err := authcode.New(authcode.Config{
 		ServerURL:    cfg.ServerURL,
@@ -352,6 +346,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	if a.cluster != nil {
 		group.Go(func() error { return a.cluster.Run(background, a.mcp.HandlePeer) })
+		group.Go(func() error { a.endRevoked(background); return nil })
 	}
 	if a.metrics != nil {
 		group.Go(func() error { a.serveMetrics(background); return nil })

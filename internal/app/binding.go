@@ -8,7 +8,14 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/bearer"
 	"tecrolabs.dev/oauth-mcp-server/internal/config"
 	"tecrolabs.dev/oauth-mcp-server/internal/edge"
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 )
+
+// tokenRules is what decides on a good token besides the token.
+type tokenRules struct {
+	binding bearer.BindingConfig
+	revoked func(oauth.Principal) bool // nil: no token is
+}
 
 // policies are the words of DPOP and MTLS.
 var policies = map[string]bearer.Policy{

@@ -41,6 +41,9 @@ func (v *Verifier) VerifyUnproven(ctx context.Context, token secret.Value) (oaut
 	if err != nil {
 		return oauth.Principal{}, err
 	}
+	if v.revoked != nil && v.revoked(principal) {
+		return oauth.Principal{}, RevokedToken.refuse("The token was revoked at this server; sign in again, or ask its operator.", nil)
+	}
 	if err := v.binding.takes(principal.Confirmation); err != nil {
 		return oauth.Principal{}, err
 	}

@@ -73,9 +73,12 @@ type Config struct {
 	RequiredScopes oauth.Scopes    // every request needs them
 	Hierarchy      oauth.Hierarchy // which scopes stand for others
 	Binding        BindingConfig   // tokens that are bound to a key
-	Fetcher        *discovery.Fetcher
-	Logger         *slog.Logger     // nil means none
-	Now            func() time.Time // nil means the wall clock
+	// Revoked reports whether the tokens of a principal are worth nothing. It is
+	// asked on every request and does not wait; nil means that none are.
+	Revoked func(oauth.Principal) bool
+	Fetcher *discovery.Fetcher
+	Logger  *slog.Logger     // nil means none
+	Now     func() time.Time // nil means the wall clock
 }
 
 // label is the issuer's name as far as the configuration knows it.

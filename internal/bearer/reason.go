@@ -50,6 +50,7 @@ const (
 	TooOld            Reason = "token_too_old"  // the issuer's MaxAge
 	LivesTooLong      Reason = "lives_too_long" // the issuer's MaxLifetime
 	NoSubject         Reason = "no_subject"
+	RevokedToken      Reason = "revoked"
 	InsufficientScope Reason = "insufficient_scope"
 )
 
@@ -98,7 +99,7 @@ func Reasons() []Reason {
 		TooLarge, EncryptedToken, OpaqueToken, MalformedToken, AmbiguousMember,
 		WrongAlgorithm, CriticalHeader, WrongType, WrongIssuer, UnknownKey, BadSignature,
 		InvalidClaim, IDToken, SenderConstrained, WrongAudience, WrongClient, NoExpiry, Expired,
-		NotYetValid, IssuedInFuture, TooOld, LivesTooLong, NoSubject, InsufficientScope, KeysUnavailable,
+		NotYetValid, IssuedInFuture, TooOld, LivesTooLong, NoSubject, RevokedToken, InsufficientScope, KeysUnavailable,
 		UnboundToken, DowngradedToken, CertificateMissing, CertificateWrong,
 		ProofMissing, SeveralProofs, ProofMalformed, ProofType, ProofExtension, ProofAlgorithm,
 		ProofKey, ProofSignature, ProofClaim, ProofMethod, ProofURL, ProofToken, ProofBinding,

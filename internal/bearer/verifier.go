@@ -26,6 +26,7 @@ type Verifier struct {
 	required  oauth.Scopes
 	hierarchy oauth.Hierarchy
 	binding   *binding
+	revoked   func(oauth.Principal) bool
 	now       func() time.Time
 }
 
@@ -35,7 +36,7 @@ func New(cfg Config) (*Verifier, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	v := &Verifier{required: slices.Clone(cfg.RequiredScopes), hierarchy: cfg.Hierarchy, now: cfg.Now}
+	v := &Verifier{required: slices.Clone(cfg.RequiredScopes), hierarchy: cfg.Hierarchy, revoked: cfg.Revoked, now: cfg.Now}
 	if v.now == nil {
 		v.now = time.Now
 	}

@@ -310,6 +310,7 @@ func TestEveryReasonIsProduced(t *testing.T) {
 	produced := map[string]bool{
 		string(InsufficientScope): true, // TestRequiredScopes
 		string(KeysUnavailable):   true, // TestReq022_...
+		string(RevokedToken):      true, // TestReq039_...
 		string(ProofMissing):      true, // TestReq049_OneProofHeader
 		string(SeveralProofs):     true, // TestReq049_OneProofHeader
 		string(ProofNonce):        true, // TestReq051_NonceChallenge

@@ -55,6 +55,7 @@ type Edge struct {
 	cfg      Config
 	table    map[string]map[string]Route // path, method
 	observer *observer
+	inFlight inFlight
 	handler  http.Handler
 }
 

@@ -42,7 +42,8 @@ func (e *Edge) gate(next Handler) Handler {
 		}
 		subject := slog.String("subject_hash", access.Principal.SubjectHash())
 		telemetry.Annotate(ctx, subject, slog.String("client_id", clip(access.Principal.ClientID)))
-		ctx = telemetry.With(bearer.WithAccess(ctx, access), subject)
+		ctx, leave := e.inFlight.admit(telemetry.With(bearer.WithAccess(ctx, access), subject), access.Principal)
+		defer leave()
 		w.Header().Set("Cache-Control", "no-store")
 		return underScheme(scheme, next(w, r.WithContext(ctx)))
 	}

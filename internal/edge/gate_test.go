@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"log/slog"
 	"math/big"
 	"net/http"
@@ -91,6 +92,61 @@ func TestReq051_Challenges(t *testing.T) {
 				t.Errorf("nonce %q, %s", nonce, got.header.Get("Cache-Control"))
 			}
 		})
+	}
+}
+
+// A request that is being answered ends when its token is revoked; others go on.
+func TestReq039_RequestsInFlightEnd(t *testing.T) {
+	began, ended := make(chan struct{}, 1), make(chan error, 1)
+	handler := func(_ http.ResponseWriter, r *http.Request) error {
+		began <- struct{}{}
+		<-r.Context().Done()
+		ended <- context.Cause(r.Context())
+		return nil
+	}
+	boundary, err := New(Config{
+		Routes: []Route{{http.MethodPost, PathMCP, Protected, handler, PathMCP}}, ServerURL: "http://localhost", AnyLoopbackHost: true,
+		Authenticate: func(_ context.Context, p bearer.Presented) (oauth.Principal, error) {
+			return oauth.Principal{Subject: p.Token.Reveal()}, nil
+		},
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(boundary)
+	t.Cleanup(server.Close)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+PathMCP, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set(authorized, "Bearer ana")
+	answered := make(chan error, 1)
+	go func() {
+		response, err := server.Client().Do(request)
+		if err == nil {
+			err = response.Body.Close()
+		}
+		answered <- err
+	}()
+	<-began
+	boundary.EndRequests(func(p oauth.Principal) bool { return p.Subject == "bruno" })
+	select {
+	case err := <-ended:
+		t.Fatalf("Ana's request ended with Bruno's: %v", err)
+	default:
+	}
+	boundary.EndRequests(func(p oauth.Principal) bool { return p.Subject == "ana" })
+	if err := <-ended; !errors.Is(err, errRevoked) {
+		t.Errorf("ended with %v", err)
+	}
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+	boundary.inFlight.mu.Lock()
+	defer boundary.inFlight.mu.Unlock()
+	if len(boundary.inFlight.requests) != 0 {
+		t.Error("the request is still on the book")
 	}
 }
 
