@@ -57,6 +57,7 @@ type walkOutput struct {
 	Result          json.RawMessage   `json:"result"`
 	Granted         struct {
 		Scope   string `json:"scope"`
+		Type    string `json:"type"`
 		Refresh bool   `json:"refresh"`
 	} `json:"granted"`
 	ScopeBefore string `json:"scopeBefore"` // of a token that was not enough

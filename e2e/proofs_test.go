@@ -207,6 +207,31 @@ func TestReq051_NonceFromTheFirstRefusal(t *testing.T) {
 	}
 }
 
+// The TypeScript SDK's own DPoP, from the token request to each message: it reads
+// the metadata, the challenges and the nonces as others do.
+func TestReq049_Req051_TypeScriptSDKWithDPoP(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ policy, nonce, transport, version string }{
+		"http":               {"allowed", "off", "http", ""},
+		"http with nonces":   {"allowed", "on", "http", "auto"},
+		"http, nothing else": {"required", "on", "http", "auto"},
+		"sse with nonces":    {"allowed", "on", "sse", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			system := withDPoP(t, test.policy, test.nonce)
+			got := walk(t, system, "sdk-v2.mjs", walkInput{
+				URL: endpoint(system, test.transport), Transport: test.transport, Mode: "dpop", Version: test.version,
+			})
+			if got.Error != nil {
+				t.Fatalf("the walk failed: %s: %s\n%+v", got.Error.Name, got.Error.Message, got.Requests)
+			}
+			if got.Granted.Type != "DPoP" || len(got.Tools) != 1 {
+				t.Errorf("a token of the type %q, %d tools", got.Granted.Type, len(got.Tools))
+			}
+		})
+	}
+}
+
 // On HTTP+SSE the stream and each message have a proof of their own.
 func TestReq049_ProofsOnHTTPAndSSE(t *testing.T) {
 	t.Parallel()

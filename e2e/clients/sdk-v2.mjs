@@ -1,10 +1,10 @@
 // The TypeScript SDK, generation 2. It negotiates 2026-07-28 when asked to, and
 // any older revision when that is the only one it is told to support.
-import { Client, SSEClientTransport, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client';
+import { Client, DpopSession, SSEClientTransport, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client';
 import { main } from './walk.mjs';
 
 await main({
-  Client, SSEClientTransport, StreamableHTTPClientTransport, UnauthorizedError,
+  Client, DpopSession, SSEClientTransport, StreamableHTTPClientTransport, UnauthorizedError,
   clientOptions: ({ version }) => {
     switch (version) {
       case undefined:

@@ -10,6 +10,8 @@
 //              badToken: the SDK must refresh and repeat the call by itself
 //              "step-up": the same as walk, but the tool asks for more than the
 //              token has: sign in again as the SDK wants it, and call again
+//              "dpop": sign in with a DPoP key (RFC 9449), where the SDK can,
+//              and list: a bound token is not forwarded, so nothing is called
 //              "token": no OAuth, badToken (or a good one) as a fixed header
 //   badToken   an access token
 //   tool       which tool to call; otus_teams without it
@@ -111,6 +113,10 @@ async function walk(sdk, input) {
   const requests = [];
   const provider = input.mode === 'token' ? undefined : new MemoryProvider();
   const output = { requests };
+  if (input.mode === 'dpop') {
+    const proofs = sdk.DpopSession.create();
+    provider.dpop = () => proofs;
+  }
   try {
     const { client, transport } = await session(sdk, input, provider, requests);
     output.protocolVersion = sdk.protocolVersion(client, transport, requests);
@@ -119,7 +125,7 @@ async function walk(sdk, input) {
     if (input.mode === 'refresh') {
       provider.saved.tokens = { ...provider.saved.tokens, access_token: input.badToken };
     }
-    const call = () => client.callTool({ name: input.tool ?? 'otus_teams', arguments: {} });
+    const call = async () => input.mode === 'dpop' ? undefined : client.callTool({ name: input.tool ?? 'otus_teams', arguments: {} });
     try {
       output.result = await call();
     } catch (error) {
@@ -128,7 +134,7 @@ async function walk(sdk, input) {
       await sdk.finishAuth(transport, provider.answer);
       output.result = await call();
     }
-    output.granted = provider && { scope: provider.saved.tokens.scope, refresh: Boolean(provider.saved.tokens.refresh_token) };
+    output.granted = provider && { scope: provider.saved.tokens.scope, type: provider.saved.tokens.token_type, refresh: Boolean(provider.saved.tokens.refresh_token) };
     await client.close();
   } catch (error) {
     output.error = { name: error.name, message: String(error.message), code: error.code };
