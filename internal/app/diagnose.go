@@ -68,6 +68,7 @@ func Doctor(ctx context.Context, loaded config.Loaded, problems []*config.Proble
 		OwnTLS:               cfg.TLSCertFile != "",
 		BehindProxy:          len(cfg.TrustedProxies) > 0,
 		Production:           cfg.Production(),
+		DPoP:                 cfg.DPoP != "off",
 		Upstreams:            upstreams,
 		Transport:            transport,
 	})

@@ -36,6 +36,7 @@ func metadataChecks() []check {
 		{"metadata-post", []int{5}, "RFC 9110 section 15.5.6", false, checkMetadataPost},
 		{"metadata-scopes", []int{6}, "MCP authorization, Scope Selection Strategy", false, checkMetadataScopes},
 		{"metadata-bearer-methods", []int{7}, "RFC 9728 section 2", false, checkBearerMethods},
+		{"metadata-bound-tokens", []int{7, 51}, "RFC 9728 section 2; RFC 9449 section 7.1", false, checkBoundTokens},
 		{"metadata-for-people", []int{8}, "RFC 9728 section 2", false, checkForPeople},
 		{"metadata-cache", []int{9}, "RFC 9728 section 7.10", false, checkMetadataCache},
 		{"metadata-cors", []int{9}, "WHATWG Fetch, CORS protocol", false, checkMetadataCORS},

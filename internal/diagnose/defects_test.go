@@ -114,6 +114,14 @@ func metadataDefects(s *site) []spoiled {
 		{"every scope published", nil, member(wellKnown, "scopes_supported", []string{"*"}), found{"metadata-scopes": fails}},
 		{"no scopes published", nil, member(wellKnown, "scopes_supported", nil), found{"metadata-scopes": warns}},
 		{"tokens in bodies", nil, member(wellKnown, "bearer_methods_supported", []string{"header", "body"}), found{"metadata-bearer-methods": fails}},
+		{"DPoP in the metadata only", nil, member(wellKnown+"/mcp", "dpop_signing_alg_values_supported", []string{"ES256"}), found{"metadata-bound-tokens": fails}},
+		{"DPoP with a shared secret", nil, member(wellKnown+"/mcp", "dpop_signing_alg_values_supported", []string{"HS256"}), found{"metadata-bound-tokens": fails}},
+		{"DPoP required without algorithms", nil, member(wellKnown+"/mcp", "dpop_bound_access_tokens_required", true), found{"metadata-bound-tokens": fails}},
+		{"DPoP in the challenge only", nil, func(r back) {
+			if r.StatusCode == http.StatusUnauthorized {
+				r.Header.Add("WWW-Authenticate", `DPoP algs="ES256"`)
+			}
+		}, found{"metadata-bound-tokens": fails}},
 		{"no documentation", nil, member(wellKnown, "resource_documentation", nil), found{"metadata-for-people": warns}},
 		{"cached for a day", nil, set(wellKnown, "Cache-Control", "max-age=86400"), found{"metadata-cache": warns}},
 		{"metadata for one origin", nil, set(wellKnown, "Access-Control-Allow-Origin", "https://a.example"), found{"metadata-cors": warns}},

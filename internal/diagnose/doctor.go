@@ -30,6 +30,7 @@ type DoctorConfig struct {
 	OwnTLS               bool // the server ends TLS itself
 	BehindProxy          bool // proxies are trusted
 	Production           bool
+	DPoP                 bool // bound tokens are taken
 	Upstreams            []Upstream
 	Transport            http.RoundTripper // decides what may be dialled, as for the server
 }
@@ -145,6 +146,13 @@ func (d *doctor) authorizationServer(ctx context.Context, name, issuer string) (
 	} else {
 		d.add(Warning, name+"-iss", "RFC 9207 section 3", "authorization responses do not say who sent them",
 			"Turn authorization_response_iss_parameter_supported on there, against mix-up attacks.")
+	}
+	switch {
+	case d.cfg.DPoP && len(metadata.DPoPAlgorithms) == 0:
+		d.add(Warning, name+"-dpop", "RFC 9449 section 5.1", "DPOP is on, and the authorization server does not say that it binds tokens",
+			"Turn DPoP on there (dpop_signing_alg_values_supported), or DPOP off here.")
+	case d.cfg.DPoP:
+		d.ok(name+"-dpop", "it binds tokens to DPoP keys")
 	}
 	return metadata, true
 }

@@ -73,6 +73,10 @@ func TestDoctorFindsEachDefect(t *testing.T) {
 		{"no iss", func(p *idp, _ *diagnose.DoctorConfig) {
 			delete(p.metadata, "authorization_response_iss_parameter_supported")
 		}, found{"authorization-server-1-iss": warning}},
+		{"no DPoP", func(_ *idp, c *diagnose.DoctorConfig) { c.DPoP = true }, found{"authorization-server-1-dpop": warning}},
+		{"DPoP", func(p *idp, c *diagnose.DoctorConfig) {
+			c.DPoP, p.metadata["dpop_signing_alg_values_supported"] = true, []string{"ES256"}
+		}, found{}},
 		{"no keys", func(p *idp, _ *diagnose.DoctorConfig) { p.keys = nil }, found{"keys": problem}},
 		{"small key", func(p *idp, _ *diagnose.DoctorConfig) { p.keys = []map[string]string{rsaJWK(128)} }, found{"keys": problem}},
 		{"keys for encryption", func(p *idp, _ *diagnose.DoctorConfig) { p.keys[0]["use"] = "enc" }, found{"keys": problem}},

@@ -273,3 +273,18 @@ func TestReportsAreSafeToPrint(t *testing.T) {
 		t.Error("a server that takes anybody is fine")
 	}
 }
+
+// A server that takes bound tokens says so in both places.
+func TestReq007_BoundTokensAreSeenFromOutside(t *testing.T) {
+	system := apptest.Start(t, apptest.WithConfig(func(c *config.Config) { c.DPoP = "allowed" }))
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	report, err := diagnose.Verify(t.Context(), diagnose.VerifyConfig{URL: system.URL, Transport: transport})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(report.Findings, func(f diagnose.Finding) bool { return f.Name == "metadata-bound-tokens" })
+	if i < 0 || report.Findings[i].Status != diagnose.OK || report.Findings[i].Detail != "DPoP beside bearer tokens" {
+		t.Errorf("%+v", report.Findings)
+	}
+}

@@ -27,6 +27,7 @@ type Metadata struct {
 	TokenAuthMethods      []string `json:"token_endpoint_auth_methods_supported"`
 	IssParameter          bool     `json:"authorization_response_iss_parameter_supported"`
 	ClientIDMetadata      bool     `json:"client_id_metadata_document_supported"`
+	DPoPAlgorithms        []string `json:"dpop_signing_alg_values_supported"`
 }
 
 // SupportsS256 reports whether the metadata lists PKCE with S256.
