@@ -37,7 +37,14 @@ func (v *Verifier) Verify(ctx context.Context, token secret.Value) (oauth.Princi
 // telling what a token is worth; whatever serves a request calls
 // [Verifier.Authenticate]. The errors are the same.
 func (v *Verifier) VerifyUnproven(ctx context.Context, token secret.Value) (oauth.Principal, error) {
-	principal, err := v.verifyToken(ctx, token)
+	principal, err := v.worth(ctx, token)
+	v.metrics.judged(ctx, err)
+	return principal, err
+}
+
+// worth is VerifyUnproven without counting.
+func (v *Verifier) worth(ctx context.Context, token secret.Value) (oauth.Principal, error) {
+	principal, err := v.verifyToken(ctx, token.Reveal())
 	if err != nil {
 		return oauth.Principal{}, err
 	}

@@ -14,39 +14,44 @@ import (
 type check struct {
 	reason Reason
 	run    func(*Verifier, *token) string
+	live   bool // its outcome changes while the token does not: a remembered token passes it again
 }
 
 // headerChecks look at what a token says about itself. They come before any key
 // is chosen, so that no token chooses how it is verified.
 var headerChecks = []check{
-	{WrongAlgorithm, (*Verifier).checkAlgorithm},
-	{CriticalHeader, (*Verifier).checkCritical},
-	{WrongType, (*Verifier).checkType},
+	{reason: WrongAlgorithm, run: (*Verifier).checkAlgorithm},
+	{reason: CriticalHeader, run: (*Verifier).checkCritical},
+	{reason: WrongType, run: (*Verifier).checkType},
 }
 
 // signerChecks come when the token's issuer is known and its keys are about to
 // be tried: now its own rules count, not every issuer's.
 var signerChecks = []check{
-	{WrongAlgorithm, (*Verifier).checkAlgorithm},
-	{WrongType, (*Verifier).checkType},
+	{reason: WrongAlgorithm, run: (*Verifier).checkAlgorithm},
+	{reason: WrongType, run: (*Verifier).checkType},
 }
 
 // claimChecks look at the claims of a token whose signature was verified. The
 // first that fails is the reason: what a token is, before whom it is for, before
 // when it is valid.
 var claimChecks = []check{
-	{WrongIssuer, (*Verifier).checkIssuer},
-	{IDToken, (*Verifier).checkIDToken},
-	{WrongAudience, (*Verifier).checkAudience},
-	{WrongClient, (*Verifier).checkClient},
-	{NoExpiry, (*Verifier).checkHasExpiry},
-	{Expired, (*Verifier).checkExpiry},
-	{NotYetValid, (*Verifier).checkNotBefore},
-	{IssuedInFuture, (*Verifier).checkIssuedAt},
-	{TooOld, (*Verifier).checkAge},
-	{LivesTooLong, (*Verifier).checkLifetime},
-	{NoSubject, (*Verifier).checkSubject},
+	{reason: WrongIssuer, run: (*Verifier).checkIssuer},
+	{reason: IDToken, run: (*Verifier).checkIDToken},
+	{reason: WrongUse, run: (*Verifier).checkUse},
+	{reason: WrongAudience, run: (*Verifier).checkAudience},
+	{reason: WrongClient, run: (*Verifier).checkClient},
+	{reason: NoExpiry, run: (*Verifier).checkHasExpiry},
+	{reason: Expired, run: (*Verifier).checkExpiry, live: true},
+	{reason: NotYetValid, run: (*Verifier).checkNotBefore, live: true},
+	{reason: IssuedInFuture, run: (*Verifier).checkIssuedAt, live: true},
+	{reason: TooOld, run: (*Verifier).checkAge, live: true},
+	{reason: LivesTooLong, run: (*Verifier).checkLifetime},
+	{reason: NoSubject, run: (*Verifier).checkSubject},
 }
+
+// liveChecks are those of claimChecks that a remembered token passes again.
+var liveChecks = slices.DeleteFunc(slices.Clone(claimChecks), func(c check) bool { return !c.live })
 
 // pass runs checks in their order. The error is a [*oauth.Refusal].
 func (v *Verifier) pass(checks []check, t *token) error {
@@ -142,6 +147,23 @@ func (v *Verifier) checkIDToken(t *token) string {
 		only := t.claims.audience[0]
 		if only != "" && (only == t.claims.clientID || only == t.claims.azp) && !t.signer.accepts(only) {
 			return sentence
+		}
+	}
+	return ""
+}
+
+// notAccess are the words by which identity providers mark a token that is none
+// for an API, in lower case.
+var notAccess = []string{"id", "id_token", "refresh", "refresh_token", "offline"}
+
+// checkUse refuses a token that says of itself that it is a refresh or an ID
+// token: in "token_use" as Cognito and Hydra have it, in the claim "typ" as
+// Keycloak has it, in "token_type" of an introspection response (RFC 7662
+// section 2.2).
+func (v *Verifier) checkUse(t *token) string {
+	for _, name := range []string{"token_use", "typ", "token_type"} {
+		if word, _ := t.members.Text(name); slices.Contains(notAccess, strings.ToLower(word)) {
+			return "The token says that it is a refresh or an ID token; send the access_token of the token response instead."
 		}
 	}
 	return ""

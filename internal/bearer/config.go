@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"go.opentelemetry.io/otel/metric"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/discovery"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
@@ -62,6 +65,9 @@ type IssuerConfig struct {
 	// MaxLifetime is the longest time from "iat" to "exp" that a token may have
 	// been given. 0 means any.
 	MaxLifetime time.Duration
+	// Introspection says which of its tokens it is asked about. The zero value
+	// means none.
+	Introspection IntrospectionConfig
 }
 
 // Config is what a [Verifier] needs. There is no way to leave the issuer or the
@@ -75,10 +81,12 @@ type Config struct {
 	Binding        BindingConfig   // tokens that are bound to a key
 	// Revoked reports whether the tokens of a principal are worth nothing. It is
 	// asked on every request and does not wait; nil means that none are.
-	Revoked func(oauth.Principal) bool
-	Fetcher *discovery.Fetcher
-	Logger  *slog.Logger     // nil means none
-	Now     func() time.Time // nil means the wall clock
+	Revoked   func(oauth.Principal) bool
+	Fetcher   *discovery.Fetcher
+	Transport http.RoundTripper // for introspection; decides what may be dialled
+	Meter     metric.Meter      // nil means none
+	Logger    *slog.Logger      // nil means none
+	Now       func() time.Time  // nil means the wall clock
 }
 
 // label is the issuer's name as far as the configuration knows it.
@@ -103,6 +111,7 @@ func (c Config) complete(issuer IssuerConfig) IssuerConfig {
 	if issuer.Leeway == 0 {
 		issuer.Leeway = defaultLeeway
 	}
+	issuer.Introspection = issuer.Introspection.complete()
 	issuer.Algorithms = slices.Clone(issuer.Algorithms)
 	issuer.Audiences = slices.Clone(issuer.Audiences)
 	issuer.Clients = slices.Clone(issuer.Clients)
@@ -115,7 +124,14 @@ func (c Config) validate() error {
 	if len(c.Issuers) == 0 {
 		problem("bearer: Issuers: at least one is required")
 	}
+	asked := 0
 	for n, issuer := range c.Issuers {
+		if issuer.Introspection.Tokens.opaque() {
+			asked++
+		}
+		if issuer.Introspection.Tokens != IntrospectNone && c.Transport == nil {
+			problem("bearer: Transport: required for introspection")
+		}
 		for _, err := range c.complete(issuer).validate() {
 			problem("bearer: Issuers[%d]: %w", n, err)
 		}
@@ -124,6 +140,9 @@ func (c Config) validate() error {
 				problem("bearer: Issuers[%d]: %s is listed twice", n, issuer.label())
 			}
 		}
+	}
+	if asked > 1 {
+		problem("bearer: Issuers: an opaque token does not tell whose it is, so only one issuer can be asked about them")
 	}
 	if err := c.RequiredScopes.Validate(); err != nil {
 		problem("bearer: RequiredScopes: %w", err)
@@ -173,5 +192,5 @@ func (c IssuerConfig) validate() []error {
 	if c.MaxAge < 0 || c.MaxLifetime < 0 {
 		problem("MaxAge and MaxLifetime: negative")
 	}
-	return problems
+	return append(problems, c.Introspection.validate(c.Source != nil)...)
 }

@@ -93,19 +93,48 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-func BenchmarkVerify(b *testing.B) {
-	for _, key := range []signingKey{rsaKey(), ecKey(), edKey()} {
-		b.Run(key.alg, func(b *testing.B) {
-			provider := startIDP(b, key)
-			v := provider.verifier(b, func(c *Config) { c.Issuers[0].Algorithms = []string{key.alg} })
-			token := newForge(provider.issuer, key, noon).token()
-			wantGood(b, v, token)
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := v.Verify(b.Context(), token); err != nil {
-					b.Fatal(err)
-				}
+// FuzzReadIntrospection: nothing makes a token active but the JSON value true,
+// read as another reader reads it.
+func FuzzReadIntrospection(f *testing.F) {
+	for _, seed := range []string{`{"active":true}`, `{"active":false}`, `{"active":"true"}`, `{"Active":true}`, `{"active":true,"active":false}`, `{"\u0061ctive":true}`, `[]`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		members, err := readIntrospection(body)
+		if err != nil {
+			if members != nil {
+				t.Error("members beside an error")
 			}
-		})
+			return
+		}
+		var reading map[string]any
+		if err := json.Unmarshal(body, &reading); err != nil || reading["active"] != true {
+			t.Errorf("%q is active: %v", body, err)
+		}
+	})
+}
+
+// BenchmarkVerify: a token that is remembered, and one that has to be verified
+// (docs/performance.md).
+func BenchmarkVerify(b *testing.B) {
+	everything := func(oauth.Principal) bool { return true }
+	for _, key := range []signingKey{rsaKey(), rsaKey().as(ps256), ecKey(), edKey()} {
+		for _, kind := range []string{"hit", "miss"} {
+			b.Run(key.alg+"/"+kind, func(b *testing.B) {
+				provider := startIDP(b, key)
+				v := provider.verifier(b, func(c *Config) { c.Issuers[0].Algorithms = []string{key.alg} })
+				token := newForge(provider.issuer, key, noon).token()
+				wantGood(b, v, token)
+				b.ReportAllocs()
+				for b.Loop() {
+					if kind == "miss" {
+						v.Forget(everything)
+					}
+					if _, err := v.Verify(b.Context(), token); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 	}
 }

@@ -36,6 +36,9 @@ type issuer struct {
 	fetcher *discovery.Fetcher
 	logger  *slog.Logger
 	now     func() time.Time
+	metrics instruments
+
+	introspector *introspector // nil: it is not asked about tokens
 
 	current atomic.Pointer[keySet] // last good keys; nil before the first load
 	wake    chan time.Duration     // asks Run for a load after this wait
@@ -92,6 +95,7 @@ func (i *issuer) begin(ctx context.Context) *load {
 // included, leaves the last good keys as they are.
 func (i *issuer) finish(ctx context.Context, l *load) {
 	i.loading, i.triedAt, i.lastErr = nil, i.now(), l.err
+	i.metrics.fetched(ctx, i.label, l.err)
 	before := i.current.Load()
 	if l.err != nil {
 		attributes := []slog.Attr{slog.String("issuer", i.label), slog.Any("error", l.err)}

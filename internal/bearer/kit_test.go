@@ -139,12 +139,14 @@ type idp struct {
 	issuer string // as its metadata has it
 
 	fetches atomic.Int64 // of its key set
+	asked   atomic.Int64 // about tokens
 
 	mu       sync.Mutex
 	keySet   string
 	jwksPath string
 	down     bool
-	hold     chan struct{} // when set, key sets wait for it
+	hold     chan struct{}    // when set, key sets and introspection wait for it
+	answer   http.HandlerFunc // of introspection; nil: there is none
 
 	listener *pipenet.Listener
 }
@@ -169,7 +171,7 @@ func startIDP(tb testing.TB, keys ...signingKey) *idp {
 
 func (p *idp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
-	down, hold, jwksPath, keySet := p.down, p.hold, p.jwksPath, p.keySet
+	down, hold, jwksPath, keySet, answer := p.down, p.hold, p.jwksPath, p.keySet, p.answer
 	p.mu.Unlock()
 	switch r.URL.Path {
 	case jwksPath:
@@ -183,13 +185,23 @@ func (p *idp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		w.Header().Set("Content-Type", "application/jwk-set+json")
 		_, _ = w.Write([]byte(keySet))
+	case "/introspect":
+		p.asked.Add(1)
+		if hold != nil {
+			<-hold
+		}
+		if down || answer == nil {
+			http.Error(w, "down", http.StatusServiceUnavailable)
+			return
+		}
+		answer(w, r)
 	case "/.well-known/oauth-authorization-server/tenant":
 		if down {
 			http.Error(w, "down", http.StatusServiceUnavailable)
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(map[string]string{"issuer": p.issuer, "jwks_uri": "http://localhost" + jwksPath})
+		_ = json.NewEncoder(w).Encode(map[string]string{"issuer": p.issuer, "jwks_uri": "http://localhost" + jwksPath, "introspection_endpoint": "http://localhost/introspect"})
 	default:
 		http.NotFound(w, r)
 	}
@@ -216,9 +228,14 @@ func (p *idp) publishRaw(keySet string) { p.set(func(p *idp) { p.keySet = keySet
 
 func (p *idp) fetcher(tb testing.TB) *discovery.Fetcher {
 	tb.Helper()
+	return discovery.NewFetcher(p.transport(tb))
+}
+
+func (p *idp) transport(tb testing.TB) *http.Transport {
+	tb.Helper()
 	transport := &http.Transport{DialContext: p.listener.DialContext}
 	tb.Cleanup(transport.CloseIdleConnections)
-	return discovery.NewFetcher(transport)
+	return transport
 }
 
 // verifier returns a Verifier that trusts p by name and key set URL, without
@@ -229,6 +246,7 @@ func (p *idp) verifier(tb testing.TB, change func(*Config)) *Verifier {
 		Issuers:   []IssuerConfig{{Issuer: p.issuer, JWKSURL: "http://localhost/jwks"}},
 		Audiences: []string{testAudience, testAudience + "/mcp"},
 		Fetcher:   p.fetcher(tb),
+		Transport: p.transport(tb),
 		Logger:    slog.New(slog.NewTextHandler(tb.Output(), nil)),
 		Now:       func() time.Time { return noon },
 	}

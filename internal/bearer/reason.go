@@ -40,6 +40,7 @@ const (
 	BadSignature      Reason = "bad_signature"
 	InvalidClaim      Reason = "invalid_claim" // a claim of the wrong JSON type or range
 	IDToken           Reason = "id_token"
+	WrongUse          Reason = "wrong_use" // a refresh or an ID token by its own word
 	SenderConstrained Reason = "sender_constrained"
 	WrongAudience     Reason = "wrong_audience"
 	WrongClient       Reason = "wrong_client"
@@ -52,6 +53,7 @@ const (
 	NoSubject         Reason = "no_subject"
 	RevokedToken      Reason = "revoked"
 	InsufficientScope Reason = "insufficient_scope"
+	InactiveToken     Reason = "inactive_token" // its issuer says so (RFC 7662)
 )
 
 // Reasons of a token that is bound to a key, or is not, against what was
@@ -87,9 +89,12 @@ const (
 // many came within its lifetime (503).
 const ProofsFull Reason = "proofs_full"
 
-// KeysUnavailable is the one reason that is nobody's token's fault: the
-// issuer's keys cannot be had (503).
-const KeysUnavailable Reason = "keys_unavailable"
+// Reasons that are not the token's fault (503): the issuer's keys, or its word
+// on the token, cannot be had.
+const (
+	KeysUnavailable          Reason = "keys_unavailable"
+	IntrospectionUnavailable Reason = "introspection_unavailable"
+)
 
 // Reasons returns every Reason, for metrics and for the test that wants each to
 // be produced.
@@ -98,8 +103,9 @@ func Reasons() []Reason {
 		NoToken, OtherScheme, MalformedHeader, SeveralTokens, TokenInQuery, TokenInForm,
 		TooLarge, EncryptedToken, OpaqueToken, MalformedToken, AmbiguousMember,
 		WrongAlgorithm, CriticalHeader, WrongType, WrongIssuer, UnknownKey, BadSignature,
-		InvalidClaim, IDToken, SenderConstrained, WrongAudience, WrongClient, NoExpiry, Expired,
-		NotYetValid, IssuedInFuture, TooOld, LivesTooLong, NoSubject, RevokedToken, InsufficientScope, KeysUnavailable,
+		InvalidClaim, IDToken, WrongUse, SenderConstrained, WrongAudience, WrongClient, NoExpiry, Expired,
+		NotYetValid, IssuedInFuture, TooOld, LivesTooLong, NoSubject, RevokedToken, InsufficientScope, InactiveToken,
+		KeysUnavailable, IntrospectionUnavailable,
 		UnboundToken, DowngradedToken, CertificateMissing, CertificateWrong,
 		ProofMissing, SeveralProofs, ProofMalformed, ProofType, ProofExtension, ProofAlgorithm,
 		ProofKey, ProofSignature, ProofClaim, ProofMethod, ProofURL, ProofToken, ProofBinding,
@@ -132,13 +138,18 @@ func (r Reason) badRequest(sentence string) *oauth.Refusal {
 	return oauth.BadRequest(string(r), sentence)
 }
 
-// unavailable refuses a request because the issuer's keys cannot be had.
+// unavailable refuses a request because something of the issuer's cannot be had.
 // Retry-After counts whole seconds, so the wait is rounded up.
-func unavailable(wait time.Duration, cause error) *oauth.Refusal {
+func (r Reason) unavailable(sentence string, wait time.Duration, cause error) *oauth.Refusal {
 	wait = max((wait + time.Second - 1).Truncate(time.Second), time.Second)
-	refusal := oauth.Unavailable("The identity provider's signing keys cannot be loaded at the moment. The token was not refused; try again shortly.", wait, cause)
-	refusal.Reason = string(KeysUnavailable)
+	refusal := oauth.Unavailable(sentence+" The token was not refused; try again shortly.", wait, cause)
+	refusal.Reason = string(r)
 	return refusal
+}
+
+// unavailable is the refusal when the issuer's keys cannot be had.
+func unavailable(wait time.Duration, cause error) *oauth.Refusal {
+	return KeysUnavailable.unavailable("The identity provider's signing keys cannot be loaded at the moment.", wait, cause)
 }
 
 // forbidden refuses a good token without the scopes that every request needs.

@@ -85,12 +85,36 @@ func (i *issuer) stop() {
 		l.cancel()
 		<-l.done
 	}
+	if i.introspector != nil {
+		i.introspector.stop()
+	}
 }
 
 // spread returns pause give or take a tenth, so that replicas that started
 // together do not ask together.
 func spread(pause time.Duration) time.Duration {
 	return pause - pause/10 + rand.N(pause/5) //nolint:gosec // jitter is no secret
+}
+
+// KeyStatus is how old the signing keys of an issuer are.
+type KeyStatus struct {
+	Issuer string
+	Loaded bool
+	Age    time.Duration // since they were loaded; 0 when they never were
+}
+
+// Keys returns the status of every issuer's keys, in the order of the
+// configuration.
+func (v *Verifier) Keys() []KeyStatus {
+	list := make([]KeyStatus, 0, len(v.issuers))
+	for _, i := range v.issuers {
+		status := KeyStatus{Issuer: i.label}
+		if keys := i.current.Load(); keys != nil {
+			status.Loaded, status.Age = true, i.now().Sub(keys.loadedAt)
+		}
+		list = append(list, status)
+	}
+	return list
 }
 
 // Unready returns why requests cannot be verified, one sentence per issuer

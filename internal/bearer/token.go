@@ -45,7 +45,8 @@ type token struct {
 	signer *issuer // who vouches for it, once the signature was verified
 	keys   *keySet // signer's keys
 
-	claims claims // decoded after the signature was verified
+	claims claims    // decoded after the signature was verified
+	heard  time.Time // when the issuer was asked about it; zero when it was not
 	now    time.Time
 }
 
@@ -53,6 +54,26 @@ const (
 	opaqueHint    = "The token is encrypted or opaque, not a signed JWT: the authorization request named no API. Send the resource parameter, or set a default audience at the identity provider."
 	malformedHint = "The token is not a well-formed JWT; pass it on whole and unchanged, or sign in again."
 )
+
+// size is about what a remembered token takes, in bytes: its claims as text, and
+// decoded.
+func (t *token) size() int {
+	const overhead = 1 << 10
+	return len(t.payload) + overhead
+}
+
+// memorable is until when a token may be remembered: while its expiry allows,
+// and as long as its issuer's word counts if that was asked.
+func (t *token) memorable() time.Time {
+	until := t.claims.expiry.Add(t.signer.config.Leeway)
+	if t.heard.IsZero() {
+		return until
+	}
+	if spoken := t.heard.Add(t.signer.config.Introspection.CacheFor); spoken.Before(until) {
+		return spoken
+	}
+	return until
+}
 
 // parseToken reads the shape of a compact JWS (RFC 7515 section 7.1) strictly:
 // whatever two readers could see differently is refused. Errors are

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -12,7 +13,6 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
-	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
 // maxRefetches bounds how often one token looks for newer keys: once because
@@ -23,11 +23,14 @@ const maxRefetches = 3
 // Verifier verifies access tokens. Use [New]. It is safe for concurrent use.
 type Verifier struct {
 	issuers   []*issuer
+	opaque    *issuer // who is asked about tokens that are no JWT; nil: nobody
 	required  oauth.Scopes
 	hierarchy oauth.Hierarchy
 	binding   *binding
 	revoked   func(oauth.Principal) bool
 	now       func() time.Time
+	metrics   instruments
+	verified  memory[*token]
 }
 
 // New returns a Verifier, or an error with everything that is wrong with cfg.
@@ -48,12 +51,24 @@ func New(cfg Config) (*Verifier, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
+	if v.metrics, err = newInstruments(cfg.Meter, v); err != nil {
+		return nil, fmt.Errorf("bearer: Meter: %w", err)
+	}
 	for _, config := range cfg.Issuers {
-		v.issuers = append(v.issuers, &issuer{
+		i := &issuer{
 			config: cfg.complete(config), label: config.label(),
-			fetcher: cfg.Fetcher, logger: logger, now: v.now,
+			fetcher: cfg.Fetcher, logger: logger, now: v.now, metrics: v.metrics,
 			wake: make(chan time.Duration, 1),
-		})
+		}
+		if config.Introspection.Tokens != IntrospectNone {
+			if i.introspector, err = newIntrospector(i, cfg.Transport); err != nil {
+				return nil, err
+			}
+		}
+		if config.Introspection.Tokens.opaque() {
+			v.opaque = i
+		}
+		v.issuers = append(v.issuers, i)
 	}
 	return v, nil
 }
@@ -61,25 +76,87 @@ func New(cfg Config) (*Verifier, error) {
 // verifyToken returns whom an access token speaks for, whatever it is bound to. The
 // error is always a [*oauth.Refusal] whose Reason is one of [Reasons]: 401 for a
 // token that is not acceptable, 403 for one without the required scopes, 503 when
-// the issuer's keys cannot be had.
-func (v *Verifier) verifyToken(ctx context.Context, access secret.Value) (oauth.Principal, error) {
-	t, err := parseToken(access.Reveal())
+// the issuer's keys, or its word on the token, cannot be had.
+//
+// A token that was verified is remembered until it expires or its issuer's keys
+// change, by its hash. What changes with time is checked again each time.
+func (v *Verifier) verifyToken(ctx context.Context, raw string) (oauth.Principal, error) {
+	of := fingerprintOf(raw)
+	t, known := v.recall(ctx, of)
+	v.metrics.looked(ctx, known)
+	var err error
+	if known {
+		err = v.pass(liveChecks, t)
+	} else {
+		t, err = v.examine(ctx, of, raw)
+	}
 	if err != nil {
 		return oauth.Principal{}, err
-	}
-	t.now = v.now()
-	for _, step := range []func(context.Context, *token) error{
-		v.verifyHeader, v.chooseIssuer, v.verifySignature, v.verifyClaims,
-	} {
-		if err := step(ctx, t); err != nil {
-			return oauth.Principal{}, err
-		}
 	}
 	principal := t.principal()
 	if missing := v.hierarchy.Missing(principal.Scopes, v.required); len(missing) > 0 {
 		return oauth.Principal{}, forbidden(v.required, principal.Scopes)
 	}
 	return principal, nil
+}
+
+// recall returns the token with that fingerprint if it was verified before and
+// its issuer still has the keys it was verified with.
+func (v *Verifier) recall(ctx context.Context, of fingerprint) (*token, bool) {
+	now := v.now()
+	found, ok := v.verified.get(of, now)
+	if !ok {
+		return nil, false
+	}
+	keys, ok := found.signer.usable()
+	if !ok || keys.generation != found.keys.generation {
+		return nil, false
+	}
+	found.signer.refreshBehind(ctx, keys)
+	t := *found
+	t.now = now
+	return &t, true
+}
+
+// examine verifies a token that is not known yet, and remembers it.
+func (v *Verifier) examine(ctx context.Context, of fingerprint, raw string) (*token, error) {
+	epoch := v.verified.begin()
+	t, err := parseToken(raw)
+	switch {
+	case err == nil:
+		t.now = v.now()
+		err = v.examineJWT(ctx, of, t)
+	case v.opaque != nil && isOpaque(err):
+		t, err = v.examineOpaque(ctx, of, raw)
+	}
+	if err != nil {
+		return nil, err
+	}
+	t.raw, t.header = "", nil // done with, and not worth keeping
+	v.verified.put(of, t, t.size(), t.now, t.memorable(), epoch)
+	return t, nil
+}
+
+func (v *Verifier) examineJWT(ctx context.Context, of fingerprint, t *token) error {
+	for _, step := range []func(context.Context, *token) error{
+		v.verifyHeader, v.chooseIssuer, v.verifySignature, v.verifyClaims,
+	} {
+		if err := step(ctx, t); err != nil {
+			return err
+		}
+	}
+	if !t.signer.config.Introspection.Tokens.jwts() {
+		return nil
+	}
+	answer, err := t.signer.introspector.ask(ctx, of, t.raw, t.keys.issuer)
+	t.heard = answer.at
+	return err
+}
+
+// Forget drops what is remembered of tokens whose principal matches, so that the
+// next request with one is verified anew. matches must not call v.
+func (v *Verifier) Forget(matches func(oauth.Principal) bool) {
+	v.verified.forget(func(t *token) bool { return matches(t.principal()) })
 }
 
 func (v *Verifier) verifyHeader(_ context.Context, t *token) error {

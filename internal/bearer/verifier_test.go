@@ -204,6 +204,12 @@ var claimRows = []spoiled{
 	{"audience is the client", claim("aud", "client-1"), IDToken, ""},
 	{"audience is the client, in a list", claim("aud", []string{"client-1"}), IDToken, ""},
 	{"the API is its own client", func(f *forge) { f.claims["azp"] = testAudience }, "", ""},
+	{"an ID token of Cognito", claim("token_use", "id"), WrongUse, "refresh or an ID token"},
+	{"an access token of Cognito", claim("token_use", "access"), "", ""},
+	{"a refresh token of Keycloak", claim("typ", "Refresh"), WrongUse, ""},
+	{"an offline token of Keycloak", claim("typ", "Offline"), WrongUse, ""},
+	{"an access token of Keycloak", claim("typ", "Bearer"), "", ""},
+	{"use is a number", claim("token_use", 1), "", ""},
 	{"cnf", claim("cnf", map[string]any{"jkt": "x"}), SenderConstrained, "bound to a key"},
 	{"empty cnf", claim("cnf", nil), SenderConstrained, ""},
 
@@ -308,14 +314,16 @@ func TestReq020_HostileClaimsInTheChallenge(t *testing.T) {
 // Every Reason of the closed list is produced by some test.
 func TestEveryReasonIsProduced(t *testing.T) {
 	produced := map[string]bool{
-		string(InsufficientScope): true, // TestRequiredScopes
-		string(KeysUnavailable):   true, // TestReq022_...
-		string(RevokedToken):      true, // TestReq039_...
-		string(ProofMissing):      true, // TestReq049_OneProofHeader
-		string(SeveralProofs):     true, // TestReq049_OneProofHeader
-		string(ProofNonce):        true, // TestReq051_NonceChallenge
-		string(ProofReplayed):     true, // TestReq050_...
-		string(ProofsFull):        true, // TestReq050_AFullMemoryForgetsNothing
+		string(InsufficientScope):        true, // TestRequiredScopes
+		string(KeysUnavailable):          true, // TestReq022_...
+		string(InactiveToken):            true, // TestReq046_...
+		string(IntrospectionUnavailable): true, // TestReq022_Req046_...
+		string(RevokedToken):             true, // TestReq039_...
+		string(ProofMissing):             true, // TestReq049_OneProofHeader
+		string(SeveralProofs):            true, // TestReq049_OneProofHeader
+		string(ProofNonce):               true, // TestReq051_NonceChallenge
+		string(ProofReplayed):            true, // TestReq050_...
+		string(ProofsFull):               true, // TestReq050_AFullMemoryForgetsNothing
 	}
 	for _, row := range proofRows {
 		produced[string(row.want)] = true

@@ -100,6 +100,7 @@ func TestReq041_MetadataOfAnotherIssuerIsRefused(t *testing.T) {
 		"prefix":                  func(d map[string]any) { d["issuer"] = fmt.Sprint(d["issuer"], "2") },
 		"insecure keys":           func(d map[string]any) { d["jwks_uri"] = "http://evil.example/keys" },
 		"insecure token endpoint": func(d map[string]any) { d["token_endpoint"] = "http://evil.example/token" },
+		"insecure introspection":  func(d map[string]any) { d["introspection_endpoint"] = "http://evil.example/introspect" },
 		"wrong type":              func(d map[string]any) { d["jwks_uri"] = 1 },
 	} {
 		p := newIDP(t, "/.well-known/oauth-authorization-server/ares")

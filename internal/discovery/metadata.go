@@ -22,6 +22,7 @@ type Metadata struct {
 	TokenEndpoint         string   `json:"token_endpoint"`
 	RegistrationEndpoint  string   `json:"registration_endpoint"`
 	JWKSURI               string   `json:"jwks_uri"`
+	IntrospectionEndpoint string   `json:"introspection_endpoint"`
 	ScopesSupported       []string `json:"scopes_supported"`
 	ChallengeMethods      []string `json:"code_challenge_methods_supported"`
 	TokenAuthMethods      []string `json:"token_endpoint_auth_methods_supported"`
@@ -89,6 +90,7 @@ func (f *Fetcher) metadataAt(ctx context.Context, form, issuer string) (Metadata
 		"authorization_endpoint": metadata.AuthorizationEndpoint,
 		"token_endpoint":         metadata.TokenEndpoint,
 		"jwks_uri":               metadata.JWKSURI,
+		"introspection_endpoint": metadata.IntrospectionEndpoint,
 	} {
 		if endpoint == "" {
 			continue
