@@ -28,6 +28,7 @@ var layers = map[string]int{
 	"internal/egress":      1,
 	"internal/discovery":   1,
 	"internal/strictjson":  1,
+	"internal/strictyaml":  1,
 	"internal/site":        1,
 	"internal/telemetry":   1,
 

@@ -5,6 +5,7 @@ import (
 
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/policy"
+	"tecrolabs.dev/oauth-mcp-server/internal/strictyaml"
 )
 
 // Bounds of what a tool asks of its callers.
@@ -34,35 +35,35 @@ type Access struct {
 
 // defaultAccess reads what holds for tools that say nothing, and reports whether
 // that is to deny.
-func (l *loader) defaultAccess(top object) (deny bool) {
-	switch word := top.text("default"); {
-	case top.fields["default"] == nil, word == defaultAllow:
+func (l *loader) defaultAccess(top strictyaml.Object) (deny bool) {
+	switch word := top.Text("default"); {
+	case top.Fields["default"] == nil, word == defaultAllow:
 		return false
 	case word != defaultDeny:
-		l.add(top.fields["default"], "default", "write deny (a tool needs scopes or a rule to be callable) or allow")
+		l.Add(top.Fields["default"], "default", "write deny (a tool needs scopes or a rule to be callable) or allow")
 	}
 	return true
 }
 
-func (l *loader) access(entry object) Access {
+func (l *loader) access(entry strictyaml.Object) Access {
 	access := Access{
-		Scopes: entry.texts("scopes"),
+		Scopes: entry.Texts("scopes"),
 		Rule:   l.rule(entry),
-		ACR:    entry.texts("acr"),
-		MaxAge: entry.duration("max_age", 0, maxSignInAge),
+		ACR:    entry.Texts("acr"),
+		MaxAge: entry.Duration("max_age", 0, maxSignInAge),
 	}
 	if err := access.Scopes.Validate(); err != nil {
-		l.add(entry.fields["scopes"], entry.at("scopes"), "%v", err)
+		l.Add(entry.Fields["scopes"], entry.At("scopes"), "%v", err)
 	}
 	if len(access.Scopes) > maxScopes {
-		l.add(entry.fields["scopes"], entry.at("scopes"), "there are %d; at most %d are allowed", len(access.Scopes), maxScopes)
+		l.Add(entry.Fields["scopes"], entry.At("scopes"), "there are %d; at most %d are allowed", len(access.Scopes), maxScopes)
 	}
 	// They travel in one parameter, separated by spaces (RFC 9470 section 3).
 	if len(access.ACR) > maxACR || oauth.Scopes(access.ACR).Validate() != nil {
-		l.add(entry.fields["acr"], entry.at("acr"), "want at most %d values of printable ASCII characters without spaces and quotes", maxACR)
+		l.Add(entry.Fields["acr"], entry.At("acr"), "want at most %d values of printable ASCII characters without spaces and quotes", maxACR)
 	}
 	if access.MaxAge%time.Second != 0 {
-		l.add(entry.fields["max_age"], entry.at("max_age"), "want whole seconds, such as 90s")
+		l.Add(entry.Fields["max_age"], entry.At("max_age"), "want whole seconds, such as 90s")
 	}
 	access.Nobody = l.deny && len(access.Scopes) == 0 && access.Rule == nil
 	return access
@@ -70,21 +71,21 @@ func (l *loader) access(entry object) Access {
 
 // rule compiles the rule of a tool: one that is wrong must not be found by the
 // first call.
-func (l *loader) rule(entry object) *policy.Rule {
-	node := entry.fields["rule"]
-	source := entry.text("rule")
+func (l *loader) rule(entry strictyaml.Object) *policy.Rule {
+	node := entry.Fields["rule"]
+	source := entry.Text("rule")
 	switch {
 	case node == nil:
 		return nil
 	case source == "":
 		if node.ShortTag() == "!!str" {
-			l.add(node, entry.at("rule"), `empty; write an expression, or "true" for everybody with a valid token`)
+			l.Add(node, entry.At("rule"), `empty; write an expression, or "true" for everybody with a valid token`)
 		}
 		return nil
 	}
 	rule, err := l.compiler.Compile(source)
 	if err != nil {
-		l.add(node, entry.at("rule"), "%v", err)
+		l.Add(node, entry.At("rule"), "%v", err)
 	}
 	return rule
 }

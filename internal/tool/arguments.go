@@ -11,6 +11,7 @@ import (
 
 	"tecrolabs.dev/oauth-mcp-server/internal/schema"
 	"tecrolabs.dev/oauth-mcp-server/internal/strictjson"
+	"tecrolabs.dev/oauth-mcp-server/internal/strictyaml"
 )
 
 // Bounds of a call's arguments.
@@ -103,4 +104,4 @@ func invalid(format string, args ...any) error {
 }
 
 // quote makes a caller's text safe to repeat: bounded, ASCII, in quotes.
-func quote(text string) string { return strconv.QuoteToASCII(clip(text)) }
+func quote(text string) string { return strconv.QuoteToASCII(strictyaml.Clip(text)) }

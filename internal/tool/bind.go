@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/schema"
+	"tecrolabs.dev/oauth-mcp-server/internal/strictyaml"
 )
 
 // methods lists the methods a tool may declare: those that mean something
@@ -44,27 +45,27 @@ type parameter struct {
 
 // binding reads how a tool's request is made. Every argument must be bound:
 // one that is taken and not sent would be a lie to the caller.
-func (l *loader) binding(entry object, input *schema.Schema) binding {
+func (l *loader) binding(entry strictyaml.Object, input *schema.Schema) binding {
 	result := binding{
-		method: entry.required("method", "write one of: "+strings.Join(methods, ", ")),
-		path:   entry.required("path", "write the path below the upstream's URL, such as /teams"),
+		method: entry.Required("method", "write one of: "+strings.Join(methods, ", ")),
+		path:   entry.Required("path", "write the path below the upstream's URL, such as /teams"),
 	}
 	if result.method != "" && !slices.Contains(methods, result.method) {
-		l.add(entry.fields["method"], entry.at("method"), "unknown method %q; write one of: %s", clip(result.method), strings.Join(methods, ", "))
+		l.Add(entry.Fields["method"], entry.At("method"), "unknown method %q; write one of: %s", strictyaml.Clip(result.method), strings.Join(methods, ", "))
 	}
 	if result.path != "" {
 		if fault := pathFault(result.path); fault != "" {
-			l.add(entry.fields["path"], entry.at("path"), "%q %s", clip(result.path), fault)
+			l.Add(entry.Fields["path"], entry.At("path"), "%q %s", strictyaml.Clip(result.path), fault)
 		}
 	}
 	bound, taken := map[string]bool{}, map[string]bool{}
-	if node := entry.fields["query"]; node != nil {
-		query := l.object(node, entry.at("query"), nil)
-		for _, argument := range query.keys() {
+	if node := entry.Fields["query"]; node != nil {
+		query := l.Object(node, entry.At("query"), nil)
+		for _, argument := range query.Keys() {
 			bound[argument] = true
 			name := l.parameter(query, argument, input)
 			if name != "" && taken[name] {
-				l.add(query.fields[argument], query.at(argument), "another argument fills the parameter %q already", name)
+				l.Add(query.Fields[argument], query.At(argument), "another argument fills the parameter %q already", name)
 			}
 			taken[name] = true
 			result.query = append(result.query, parameter{argument: argument, name: name})
@@ -76,26 +77,26 @@ func (l *loader) binding(entry object, input *schema.Schema) binding {
 	names, _ := input.Members()
 	for _, name := range names {
 		if !bound[name] {
-			l.add(entry.node, entry.at("query"), "the argument %q goes nowhere; bind it here or remove it from input", clip(name))
+			l.Add(entry.Node, entry.At("query"), "the argument %q goes nowhere; bind it here or remove it from input", strictyaml.Clip(name))
 		}
 	}
 	return result
 }
 
 // parameter returns the query parameter that argument fills.
-func (l *loader) parameter(query object, argument string, input *schema.Schema) string {
-	node := query.fields[argument]
+func (l *loader) parameter(query strictyaml.Object, argument string, input *schema.Schema) string {
+	node := query.Fields[argument]
 	if input == nil {
 		return ""
 	}
 	names, _ := input.Members()
 	switch {
 	case !slices.Contains(names, argument):
-		l.add(node, query.at(argument), "there is no property %q in input; declare it", clip(argument))
+		l.Add(node, query.At(argument), "there is no property %q in input; declare it", strictyaml.Clip(argument))
 	case !input.Scalar(argument):
-		l.add(node, query.at(argument), "only a string, integer, number or boolean can be a query parameter; give the property one of these types")
+		l.Add(node, query.At(argument), "only a string, integer, number or boolean can be a query parameter; give the property one of these types")
 	case node.Kind != yaml.ScalarNode || !parameterPattern.MatchString(node.Value):
-		l.add(node, query.at(argument), "want the parameter's name: letters, digits and any of _ . - [ ]")
+		l.Add(node, query.At(argument), "want the parameter's name: letters, digits and any of _ . - [ ]")
 	default:
 		return node.Value
 	}

@@ -1,10 +1,7 @@
 package tool
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/url"
 	"regexp"
@@ -15,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/policy"
+	"tecrolabs.dev/oauth-mcp-server/internal/strictyaml"
 )
 
 // Bounds of a catalogue.
@@ -51,7 +49,7 @@ var (
 
 // loader is the state of one Load.
 type loader struct {
-	problems
+	strictyaml.Problems
 	variables map[string]string
 	catalogue Catalogue
 	compiler  *policy.Compiler
@@ -67,7 +65,7 @@ func Load(data []byte, variables map[string]string) (*Catalogue, error) {
 	if len(data) > MaxCatalogue {
 		return nil, fmt.Errorf("the catalogue has %d bytes; at most %d are allowed", len(data), MaxCatalogue)
 	}
-	root, err := parse(data)
+	root, err := strictyaml.Parse(data, "catalogue", "the keys upstreams and tools")
 	if err != nil {
 		return nil, err
 	}
@@ -76,65 +74,45 @@ func Load(data []byte, variables map[string]string) (*Catalogue, error) {
 		return nil, err
 	}
 	l := &loader{variables: variables, compiler: compiler, toolLines: map[string]int{}}
-	top := l.object(root, "", rootKeys)
+	top := l.Object(root, "", rootKeys)
 	l.deny = l.defaultAccess(top)
 	l.upstreams(top)
 	l.tools(top)
-	if err := l.err(); err != nil {
+	if err := l.Err(); err != nil {
 		return nil, err
 	}
 	return &l.catalogue, nil
 }
 
-// parse returns the root of the one document in data.
-func parse(data []byte) (*yaml.Node, error) {
-	var document, more yaml.Node
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
-		return nil, errors.New("line 1: the catalogue is empty; want the keys upstreams and tools")
-	} else if err != nil {
-		return nil, err // it has the line
-	}
-	if err := decoder.Decode(&more); err == nil {
-		return nil, fmt.Errorf("line %d: a second document starts here; a catalogue is one", more.Line)
-	} else if !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	if document.Kind != yaml.DocumentNode || len(document.Content) != 1 {
-		return nil, errors.New("line 1: the catalogue is empty; want the keys upstreams and tools")
-	}
-	return document.Content[0], nil
-}
-
-func (l *loader) upstreams(top object) {
-	node := top.fields["upstreams"]
+func (l *loader) upstreams(top strictyaml.Object) {
+	node := top.Fields["upstreams"]
 	if node == nil {
-		l.add(top.node, "upstreams", "missing; declare the APIs that tools call")
+		l.Add(top.Node, "upstreams", "missing; declare the APIs that tools call")
 		return
 	}
-	all := l.object(node, "upstreams", nil)
-	if len(all.fields) > maxUpstreams {
-		l.add(node, "upstreams", "there are %d; at most %d are allowed", len(all.fields), maxUpstreams)
+	all := l.Object(node, "upstreams", nil)
+	if len(all.Fields) > maxUpstreams {
+		l.Add(node, "upstreams", "there are %d; at most %d are allowed", len(all.Fields), maxUpstreams)
 		return
 	}
-	for _, name := range all.keys() {
-		entry := l.object(all.fields[name], "upstreams."+clip(name), upstreamKeys)
+	for _, name := range all.Keys() {
+		entry := l.Object(all.Fields[name], "upstreams."+strictyaml.Clip(name), upstreamKeys)
 		if !namePattern.MatchString(name) {
-			l.add(entry.node, entry.path, nameRule)
+			l.Add(entry.Node, entry.Path, nameRule)
 		}
 		upstream := Upstream{
 			Name:        name,
-			URL:         l.expand(entry, "url", entry.required("url", "give the API's base URL, such as https://api.example.com/v1")),
-			Credential:  entry.required("credential", "write forward (the caller's token goes to this API) or none; there is no default"),
-			Audience:    l.expand(entry, "audience", entry.text("audience")),
-			Timeout:     entry.duration("timeout", defaultTimeout, maxTimeout),
-			MaxResponse: entry.bytes("max_response", defaultMaxResponse, maxMaxResponse),
+			URL:         l.expand(entry, "url", entry.Required("url", "give the API's base URL, such as https://api.example.com/v1")),
+			Credential:  entry.Required("credential", "write forward (the caller's token goes to this API) or none; there is no default"),
+			Audience:    l.expand(entry, "audience", entry.Text("audience")),
+			Timeout:     entry.Duration("timeout", defaultTimeout, maxTimeout),
+			MaxResponse: entry.Bytes("max_response", defaultMaxResponse, maxMaxResponse),
 		}
 		if fault := urlFault(upstream.URL); fault != "" && upstream.URL != "" {
-			l.add(entry.fields["url"], entry.at("url"), "%s", fault)
+			l.Add(entry.Fields["url"], entry.At("url"), "%s", fault)
 		}
 		if credential := upstream.Credential; credential != "" && credential != CredentialForward && credential != CredentialNone {
-			l.add(entry.fields["credential"], entry.at("credential"), "unknown credential %q; write forward or none", clip(credential))
+			l.Add(entry.Fields["credential"], entry.At("credential"), "unknown credential %q; write forward or none", strictyaml.Clip(credential))
 		}
 		l.catalogue.upstreams = append(l.catalogue.upstreams, upstream)
 	}
@@ -157,23 +135,23 @@ func urlFault(text string) string {
 }
 
 // expand resolves ${NAME} references in the text at key.
-func (l *loader) expand(entry object, key, text string) string {
+func (l *loader) expand(entry strictyaml.Object, key, text string) string {
 	failed := false
 	result := variablePattern.ReplaceAllStringFunc(text, func(reference string) string {
 		name := variablePattern.FindStringSubmatch(reference)[1]
 		value, ok := l.variables[name]
 		if !ok {
 			known := strings.Join(slices.Sorted(maps.Keys(l.variables)), ", ")
-			l.add(entry.fields[key], entry.at(key), "unknown variable ${%s}; known are: %s", clip(name), known)
+			l.Add(entry.Fields[key], entry.At(key), "unknown variable ${%s}; known are: %s", strictyaml.Clip(name), known)
 			failed = true
 		} else if value == "" {
-			l.add(entry.fields[key], entry.at(key), "the variable ${%s} is empty; set it", name)
+			l.Add(entry.Fields[key], entry.At(key), "the variable ${%s} is empty; set it", name)
 			failed = true
 		}
 		return value
 	})
 	if !failed && strings.Contains(result, "${") {
-		l.add(entry.fields[key], entry.at(key), "a reference is written ${NAME}; close it")
+		l.Add(entry.Fields[key], entry.At(key), "a reference is written ${NAME}; close it")
 		failed = true
 	}
 	if failed {
@@ -182,21 +160,21 @@ func (l *loader) expand(entry object, key, text string) string {
 	return result
 }
 
-func (l *loader) tools(top object) {
-	node := top.fields["tools"]
+func (l *loader) tools(top strictyaml.Object) {
+	node := top.Fields["tools"]
 	switch {
 	case node == nil:
-		l.add(top.node, "tools", "missing; declare at least one tool")
+		l.Add(top.Node, "tools", "missing; declare at least one tool")
 		return
 	case node.Kind != yaml.SequenceNode || len(node.Content) == 0:
-		l.add(node, "tools", "want a list of at least one tool")
+		l.Add(node, "tools", "want a list of at least one tool")
 		return
 	case len(node.Content) > maxTools:
-		l.add(node, "tools", "there are %d; clients take at most %d, so declare fewer", len(node.Content), maxTools)
+		l.Add(node, "tools", "there are %d; clients take at most %d, so declare fewer", len(node.Content), maxTools)
 		return
 	}
 	for i, item := range node.Content {
-		entry := l.object(item, fmt.Sprintf("tools[%d]", i), toolKeys)
+		entry := l.Object(item, fmt.Sprintf("tools[%d]", i), toolKeys)
 		l.catalogue.tools = append(l.catalogue.tools, l.tool(entry))
 	}
 	slices.SortFunc(l.catalogue.tools, func(a, b *declaredTool) int {
@@ -204,69 +182,69 @@ func (l *loader) tools(top object) {
 	})
 }
 
-func (l *loader) tool(entry object) *declaredTool {
+func (l *loader) tool(entry strictyaml.Object) *declaredTool {
 	tool := &declaredTool{
 		definition: Definition{
 			Name:        l.toolName(entry),
-			Title:       l.bounded(entry, "title", entry.text("title"), maxTitle),
-			Description: l.bounded(entry, "description", entry.required("description", "say what it does and when to use it; models choose by it"), maxDescription),
+			Title:       l.bounded(entry, "title", entry.Text("title"), maxTitle),
+			Description: l.bounded(entry, "description", entry.Required("description", "say what it does and when to use it; models choose by it"), maxDescription),
 			Annotations: l.annotations(entry),
 			Access:      l.access(entry),
 		},
-		upstream: entry.required("upstream", "name the API to call, one of the keys of upstreams"),
+		upstream: entry.Required("upstream", "name the API to call, one of the keys of upstreams"),
 	}
 	known := func(u Upstream) bool { return u.Name == tool.upstream }
 	if tool.upstream != "" && !slices.ContainsFunc(l.catalogue.upstreams, known) {
-		l.add(entry.fields["upstream"], entry.at("upstream"), "there is no upstream %q; declare it under upstreams", clip(tool.upstream))
+		l.Add(entry.Fields["upstream"], entry.At("upstream"), "there is no upstream %q; declare it under upstreams", strictyaml.Clip(tool.upstream))
 	}
-	if node := entry.fields["input"]; node == nil {
-		l.add(entry.node, entry.at("input"), "missing; for a tool without arguments write {type: object, additionalProperties: false}")
+	if node := entry.Fields["input"]; node == nil {
+		l.Add(entry.Node, entry.At("input"), "missing; for a tool without arguments write {type: object, additionalProperties: false}")
 	} else {
-		tool.definition.InputSchema, tool.input = l.inputSchema(node, entry.at("input"))
+		tool.definition.InputSchema, tool.input = l.inputSchema(node, entry.At("input"))
 	}
-	if node := entry.fields["output"]; node != nil {
-		tool.definition.OutputSchema, tool.output = l.objectSchema(node, entry.at("output"))
+	if node := entry.Fields["output"]; node != nil {
+		tool.definition.OutputSchema, tool.output = l.objectSchema(node, entry.At("output"))
 	}
 	tool.binding = l.binding(entry, tool.input)
 	return tool
 }
 
-func (l *loader) toolName(entry object) string {
-	name := entry.required("name", nameRule)
+func (l *loader) toolName(entry strictyaml.Object) string {
+	name := entry.Required("name", nameRule)
 	if name == "" {
 		return ""
 	}
-	node := entry.fields["name"]
+	node := entry.Fields["name"]
 	if !namePattern.MatchString(name) {
-		l.add(node, entry.at("name"), "%q is not a name: %s", clip(name), nameRule)
+		l.Add(node, entry.At("name"), "%q is not a name: %s", strictyaml.Clip(name), nameRule)
 	}
 	if line, taken := l.toolLines[name]; taken {
-		l.add(node, entry.at("name"), "the name %q is taken by the tool at line %d; choose another", clip(name), line)
+		l.Add(node, entry.At("name"), "the name %q is taken by the tool at line %d; choose another", strictyaml.Clip(name), line)
 	}
 	l.toolLines[name] = node.Line
 	return name
 }
 
 // bounded reports text that is too long or has control characters.
-func (l *loader) bounded(entry object, key, text string, limit int) string {
+func (l *loader) bounded(entry strictyaml.Object, key, text string, limit int) string {
 	control := func(r rune) bool { return r < 0x20 && r != '\n' && r != '\t' || r == 0x7f }
 	if len(text) > limit || strings.ContainsFunc(text, control) {
-		l.add(entry.fields[key], entry.at(key), "want at most %d bytes and no control characters", limit)
+		l.Add(entry.Fields[key], entry.At(key), "want at most %d bytes and no control characters", limit)
 	}
 	return text
 }
 
-func (l *loader) annotations(entry object) *Annotations {
-	node := entry.fields["annotations"]
+func (l *loader) annotations(entry strictyaml.Object) *Annotations {
+	node := entry.Fields["annotations"]
 	if node == nil {
 		return nil
 	}
-	hints := l.object(node, entry.at("annotations"), annotationKeys)
+	hints := l.Object(node, entry.At("annotations"), annotationKeys)
 	return &Annotations{
-		Title:           l.bounded(hints, "title", hints.text("title"), maxTitle),
-		ReadOnlyHint:    hints.flag("read_only"),
-		DestructiveHint: hints.flag("destructive"),
-		IdempotentHint:  hints.flag("idempotent"),
-		OpenWorldHint:   hints.flag("open_world"),
+		Title:           l.bounded(hints, "title", hints.Text("title"), maxTitle),
+		ReadOnlyHint:    hints.Flag("read_only"),
+		DestructiveHint: hints.Flag("destructive"),
+		IdempotentHint:  hints.Flag("idempotent"),
+		OpenWorldHint:   hints.Flag("open_world"),
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/strictyaml"
 )
 
 var update = flag.Bool("update", false, "rewrite the files in testdata")
@@ -301,7 +303,7 @@ func TestLoadIsBounded(t *testing.T) {
 		_, err := Load([]byte(text), map[string]string{"OTUS_URL": "https://x.example", "EMPTY": ""})
 		if err == nil {
 			t.Errorf("%s: no error", name)
-		} else if lines := strings.Count(err.Error(), "\n"); lines > maxProblems {
+		} else if lines := strings.Count(err.Error(), "\n"); lines > strictyaml.MaxProblems {
 			t.Errorf("%s: %d lines of problems", name, lines)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/schema"
+	"tecrolabs.dev/oauth-mcp-server/internal/strictyaml"
 )
 
 // inputSchema reads the schema of a tool's arguments: a closed object, so that
@@ -18,7 +19,7 @@ import (
 func (l *loader) inputSchema(node *yaml.Node, path string) (json.RawMessage, *schema.Schema) {
 	text, compiled := l.objectSchema(node, path)
 	if compiled != nil && !compiled.Closed() {
-		l.add(node, path, "write additionalProperties: false, so that unknown arguments are refused")
+		l.Add(node, path, "write additionalProperties: false, so that unknown arguments are refused")
 	}
 	return text, compiled
 }
@@ -26,11 +27,11 @@ func (l *loader) inputSchema(node *yaml.Node, path string) (json.RawMessage, *sc
 // objectSchema reads a schema whose instances must be objects. What is wrong
 // with it is reported; then the compiled schema is nil.
 func (l *loader) objectSchema(node *yaml.Node, path string) (json.RawMessage, *schema.Schema) {
-	before := len(l.list)
-	l.object(node, path, nil) // true and false are schemas, but not of objects
+	before := l.Len()
+	l.Object(node, path, nil) // true and false are schemas, but not of objects
 	l.keywords(node, path, 0)
 	text := l.json(node, path)
-	if len(l.list) > before {
+	if l.Len() > before {
 		return text, nil
 	}
 	compiled, err := schema.Compile(text)
@@ -39,7 +40,7 @@ func (l *loader) objectSchema(node *yaml.Node, path string) (json.RawMessage, *s
 		l.misplaced(node, path, err)
 		return text, nil
 	case !compiled.IsObject():
-		l.add(node, path, "the schema must have type: object")
+		l.Add(node, path, "the schema must have type: object")
 	}
 	return text, compiled
 }
@@ -48,7 +49,7 @@ func (l *loader) objectSchema(node *yaml.Node, path string) (json.RawMessage, *s
 func (l *loader) misplaced(node *yaml.Node, path string, err error) {
 	wrong, ok := errors.AsType[*schema.Error](err)
 	if !ok {
-		l.add(node, path, "%v", err)
+		l.Add(node, path, "%v", err)
 		return
 	}
 	for _, name := range wrong.Path() {
@@ -59,7 +60,7 @@ func (l *loader) misplaced(node *yaml.Node, path string, err error) {
 		node = inner
 		path += "." + name
 	}
-	l.add(node, path, "%s", wrong.Text)
+	l.Add(node, path, "%s", wrong.Text)
 }
 
 // within returns the value under a name, or at a number of a list.
@@ -84,19 +85,19 @@ func within(node *yaml.Node, name string) *yaml.Node {
 // required properties that are not declared beside them.
 func (l *loader) keywords(node *yaml.Node, path string, depth int) {
 	if depth > schema.MaxDepth {
-		l.add(node, path, "the schema nests deeper than %d", schema.MaxDepth)
+		l.Add(node, path, "the schema nests deeper than %d", schema.MaxDepth)
 		return
 	}
 	if node.Kind == yaml.ScalarNode && node.ShortTag() == "!!bool" {
 		return
 	}
-	root := l.object(node, path, nil)
-	for _, keyword := range root.keys() {
-		value, at := root.fields[keyword], root.at(keyword)
+	root := l.Object(node, path, nil)
+	for _, keyword := range root.Keys() {
+		value, at := root.Fields[keyword], root.At(keyword)
 		kind, known := schema.Keyword(keyword)
 		switch {
 		case !known:
-			l.add(value, at, "unknown keyword %q of JSON Schema; write x-%s if it is an extension", clip(keyword), clip(keyword))
+			l.Add(value, at, "unknown keyword %q of JSON Schema; write x-%s if it is an extension", strictyaml.Clip(keyword), strictyaml.Clip(keyword))
 		case kind == schema.One:
 			l.keywords(value, at, depth+1)
 		case kind == schema.List && value.Kind == yaml.SequenceNode:
@@ -104,9 +105,9 @@ func (l *loader) keywords(node *yaml.Node, path string, depth int) {
 				l.keywords(item, fmt.Sprintf("%s[%d]", at, i), depth+1)
 			}
 		case kind == schema.Map && value.Kind == yaml.MappingNode:
-			members := l.object(value, at, nil)
-			for _, name := range members.keys() {
-				l.keywords(members.fields[name], members.at(name), depth+1)
+			members := l.Object(value, at, nil)
+			for _, name := range members.Keys() {
+				l.keywords(members.Fields[name], members.At(name), depth+1)
 			}
 		}
 	}
@@ -115,19 +116,19 @@ func (l *loader) keywords(node *yaml.Node, path string, depth int) {
 
 // declared reports required properties that a schema with properties does not
 // declare, where nothing else could.
-func (l *loader) declared(root object) {
-	properties, rest := root.fields["properties"], root.fields["additionalProperties"]
+func (l *loader) declared(root strictyaml.Object) {
+	properties, rest := root.Fields["properties"], root.Fields["additionalProperties"]
 	closed := rest != nil && rest.Value == "false"
-	if root.fields["required"] == nil || properties == nil && !closed || root.fields["patternProperties"] != nil {
+	if root.Fields["required"] == nil || properties == nil && !closed || root.Fields["patternProperties"] != nil {
 		return
 	}
-	var members object
+	var members strictyaml.Object
 	if properties != nil {
-		members = l.object(properties, root.at("properties"), nil)
+		members = l.Object(properties, root.At("properties"), nil)
 	}
-	for _, name := range root.texts("required") {
-		if members.fields[name] == nil {
-			l.add(root.fields["required"], root.at("required"), "%q is not among the properties", clip(name))
+	for _, name := range root.Texts("required") {
+		if members.Fields[name] == nil {
+			l.Add(root.Fields["required"], root.At("required"), "%q is not among the properties", strictyaml.Clip(name))
 		}
 	}
 }
@@ -136,7 +137,7 @@ func (l *loader) declared(root object) {
 func (l *loader) json(node *yaml.Node, path string) json.RawMessage {
 	var b bytes.Buffer
 	if err := writeJSON(&b, node, 0); err != nil {
-		l.add(node, path, "%v", err)
+		l.Add(node, path, "%v", err)
 		return nil
 	}
 	return b.Bytes()
@@ -202,11 +203,11 @@ func writeScalar(b *bytes.Buffer, node *yaml.Node) error {
 		b.WriteString(strings.ToLower(node.Value))
 	case "!!int", "!!float":
 		if !json.Valid([]byte(node.Value)) {
-			return fmt.Errorf("line %d: write %q as JSON does, or in quotes if it is a text", node.Line, clip(node.Value))
+			return fmt.Errorf("line %d: write %q as JSON does, or in quotes if it is a text", node.Line, strictyaml.Clip(node.Value))
 		}
 		b.WriteString(node.Value)
 	default:
-		return fmt.Errorf("line %d: %q is read as a %s; put it in quotes", node.Line, clip(node.Value), strings.TrimPrefix(tag, "!!"))
+		return fmt.Errorf("line %d: %q is read as a %s; put it in quotes", node.Line, strictyaml.Clip(node.Value), strings.TrimPrefix(tag, "!!"))
 	}
 	return nil
 }
