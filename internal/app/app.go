@@ -126,7 +126,7 @@ func (a *App) wire(ctx context.Context, opts Options) error {
 		}
 		bus, proofs = a.cluster, a.cluster
 	}
-	if a.verifier, err = newVerifier(cfg, a.servers, fetcher, opts.Logger, tokenRules{
+	if a.verifier, err = newVerifier(cfg, a.servers, a.idpClient, opts.Logger, tokenRules{
 		binding: newBinding(cfg, proofs, a.telemetry.Meter()), revoked: a.revoked.check(),
 	}); err != nil {
 		return err
@@ -179,36 +179,6 @@ func (a *App) listen(ctx context.Context, given net.Listener) error {
 		}
 	}
 	return err
-}
-
-// newVerifier reads from the configuration whose tokens are accepted: of
-// JWT_ISSUER where a broker's tokens are signed by somebody else, of the
-// authorization servers themselves otherwise.
-func newVerifier(cfg config.Config, servers []*discovery.Source, fetcher *discovery.Fetcher, logger *slog.Logger, rules tokenRules) (*bearer.Verifier, error) {
-	var issuers []bearer.IssuerConfig
-	switch {
-	case cfg.JWTIssuer != "" && cfg.JWKSURL != "":
-		issuers = []bearer.IssuerConfig{{Issuer: cfg.JWTIssuer, JWKSURL: cfg.JWKSURL}}
-	case cfg.JWTIssuer != "":
-		issuers = []bearer.IssuerConfig{{Issuer: cfg.JWTIssuer, Source: discovery.NewSource(fetcher, cfg.JWTIssuer, nil)}}
-	case cfg.JWKSURL != "":
-		issuers = []bearer.IssuerConfig{{JWKSURL: cfg.JWKSURL, Source: servers[0]}}
-	default:
-		for _, server := range servers {
-			issuers = append(issuers, bearer.IssuerConfig{Source: server})
-		}
-	}
-	return bearer.New(bearer.Config{
-		Issuers:        issuers,
-		Audiences:      cfg.Audiences(),
-		Leeway:         cfg.JWTLeeway,
-		RequiredScopes: cfg.RequiredScopes,
-		Hierarchy:      cfg.Hierarchy(),
-		Binding:        rules.binding,
-		Revoked:        rules.revoked,
-		Fetcher:        fetcher,
-		Logger:         logger,
-	})
 }
 
 func (a *App) newEdge() (*edge.Edge, error) {

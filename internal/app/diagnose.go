@@ -94,7 +94,7 @@ func Explain(ctx context.Context, cfg config.Config, token secret.Value, offline
 	for _, issuer := range cfg.AuthorizationServers {
 		servers = append(servers, discovery.NewSource(fetcher, issuer, nil))
 	}
-	verifier, err := newVerifier(cfg, servers, fetcher, slog.New(slog.DiscardHandler), tokenRules{binding: newBinding(cfg, nil, nil)})
+	verifier, err := newVerifier(cfg, servers, transport, slog.New(slog.DiscardHandler), tokenRules{binding: newBinding(cfg, nil, nil)})
 	if err != nil {
 		return diagnose.Explanation{}, err
 	}

@@ -41,10 +41,21 @@ type Config struct {
 	JWTIssuer            string        `env:"JWT_ISSUER" group:"Tokens" placeholder:"URL" derived:"issuer of the authorization server's metadata" help:"Issuer that tokens must name, compared byte for byte (Auth0's ends with a slash). Set it where a broker's tokens are signed by another provider."`
 	JWKSURL              string        `env:"JWKS_URL" group:"Tokens" placeholder:"URL" derived:"jwks_uri of the issuer's metadata" help:"Key set that token signatures are checked with."`
 	JWTAudience          []string      `env:"JWT_AUDIENCE" group:"Tokens" placeholder:"AUD,..." derived:"SERVER_URL, SERVER_URL/mcp, SERVER_URL/mcp/sse" help:"Accepted audiences: a token must name one of them exactly. The check cannot be turned off."`
+	JWTAlgorithms        []string      `env:"JWT_ALGORITHMS" group:"Tokens" placeholder:"ALG,..." default:"RS256" help:"Signature algorithms that tokens may have: RS256, PS256, ES256, EdDSA."`
+	JWTTypes             string        `env:"JWT_TYPES" group:"Tokens" placeholder:"POLICY" default:"compat" values:"compat strict" help:"Which typ headers tokens may have. strict: at+jwt only (RFC 9068). compat: JWT or none as well, as Auth0's default profile has it."`
+	JWTClients           []string      `env:"JWT_CLIENTS" group:"Tokens" placeholder:"ID,..." derived:"every client" help:"Clients whose tokens are accepted, by client_id or azp, in addition to the audience."`
+	JWTMaxAge            time.Duration `env:"JWT_MAX_AGE" group:"Tokens" placeholder:"DURATION" derived:"until the token expires" help:"How long after it was issued (iat) a token is accepted."`
+	JWTMaxLifetime       time.Duration `env:"JWT_MAX_LIFETIME" group:"Tokens" placeholder:"DURATION" derived:"any" help:"Longest lifetime (exp less iat) that a token may have been given."`
 	JWTLeeway            time.Duration `env:"JWT_LEEWAY" group:"Tokens" placeholder:"DURATION" default:"30s" help:"Clock difference tolerated in token times, at most 60s."`
 	ScopesSupported      oauth.Scopes  `env:"SCOPES_SUPPORTED" group:"Tokens" placeholder:"SCOPE,..." default:"openid profile email offline_access" help:"Scopes published in the metadata and asked for in challenges."`
 	RequiredScopes       oauth.Scopes  `env:"REQUIRED_SCOPES" group:"Tokens" placeholder:"SCOPE,..." help:"Scopes that every request's token must have."`
 	ScopeHierarchy       []string      `env:"SCOPE_HIERARCHY" group:"Tokens" placeholder:"CHAIN,..." help:"Scopes that stand for others, highest first, such as admin>write>read: a token with admin has write and read as well, for REQUIRED_SCOPES and for tools."`
+	IssuersFile          string        `env:"ISSUERS_FILE" group:"Tokens" placeholder:"PATH" derived:"the JWT_ settings say it all" help:"Several issuers, each with rules of its own (docs/issuers.md). Replaces JWT_ISSUER, JWKS_URL and INTROSPECT; what an entry leaves out is as the other JWT_ settings say."`
+
+	Introspect                string       `env:"INTROSPECT" group:"Introspection" placeholder:"TOKENS" default:"none" values:"none opaque jwt all" help:"Tokens that the issuer is asked about (RFC 7662). opaque: those that are no JWT. jwt: its JWTs, so that revoked ones are refused. all: both."`
+	IntrospectionURL          string       `env:"INTROSPECTION_URL" group:"Introspection" placeholder:"URL" derived:"introspection_endpoint of the issuer's metadata" help:"Where the issuer is asked."`
+	IntrospectionClientID     string       `env:"INTROSPECTION_CLIENT_ID" group:"Introspection" placeholder:"ID" help:"Client that this server is at the issuer."`
+	IntrospectionClientSecret secret.Value `env:"INTROSPECTION_CLIENT_SECRET" group:"Introspection" placeholder:"SECRET" help:"Secret of INTROSPECTION_CLIENT_ID, sent as client_secret_basic. ISSUERS_FILE has further methods."`
 
 	DPoP             string `env:"DPOP" group:"Tokens" placeholder:"WORD" default:"off" values:"off allowed required" help:"Tokens that are bound to a key of the client by DPoP (RFC 9449): off refuses them, allowed takes them with their proof beside bearer tokens, required takes nothing else."`
 	DPoPNonce        string `env:"DPOP_NONCE" group:"Tokens" placeholder:"WORD" default:"off" values:"off on" help:"Whether each DPoP proof needs a nonce of this server, which clients get from the DPoP-Nonce header. It costs them one more request at the start and keeps proofs from being made in advance. Set SESSION_KEY with several replicas."`
@@ -79,6 +90,10 @@ type Config struct {
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" group:"Operation" placeholder:"DURATION" default:"20s" help:"How long requests may go on after SIGTERM, from 1s to 10m."`
 	ClusterURL      secret.Value  `env:"CLUSTER_URL" group:"Operation" placeholder:"URL" derived:"one replica, in memory" help:"Valkey or Redis server through which replicas reach each other's HTTP+SSE streams: redis:// or rediss://. Needs SESSION_KEY. Production takes redis:// only for loopback and for an address within EGRESS_ALLOW."`
 	ClusterCAFile   string        `env:"CLUSTER_CA_FILE" group:"Operation" placeholder:"PATH" derived:"authorities of the system" help:"PEM certificates of the authorities that may sign the certificate of a rediss:// CLUSTER_URL."`
+
+	// Issuers are the entries of ISSUERS_FILE. [Load] reads them; they are no
+	// setting.
+	Issuers []Issuer
 }
 
 // Production reports whether production rules apply: always, unless the host of

@@ -57,6 +57,9 @@ func Fields() []Field {
 	fields := make([]Field, 0, t.NumField())
 	for i := range t.NumField() {
 		sf := t.Field(i)
+		if sf.Tag.Get("env") == "" {
+			continue
+		}
 		fields = append(fields, Field{
 			Name:        sf.Tag.Get("env"),
 			Group:       sf.Tag.Get("group"),

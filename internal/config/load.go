@@ -71,6 +71,7 @@ func Load(source Source) (Loaded, error) {
 	}
 	l.canonicalise()
 	l.filesExist()
+	l.issuersFile()
 	// A setting that could not be read still has its default, so rules about it
 	// would speak of a value that nobody wrote.
 	for _, problem := range Problems(l.loaded.Config.Validate()) {
@@ -88,7 +89,8 @@ func Load(source Source) (Loaded, error) {
 // show returns the effective value as people read it, secrets masked, or what
 // it will be derived from.
 func (c Config) show(field Field) (value, derived string) {
-	if text := encode(c.pointer(field)); text != "" {
+	text := encode(c.pointer(field))
+	if unset := field.Default == "" && text == "0s"; text != "" && !unset {
 		return text, ""
 	}
 	if field.Name == "JWT_AUDIENCE" {

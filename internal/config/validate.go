@@ -33,6 +33,9 @@ func (c Config) Validate() error {
 	v.published()
 	v.tokens()
 	v.bindings()
+	v.tokenPolicies()
+	v.introspection()
+	v.issuers()
 	v.signIn()
 	v.tools()
 	v.network()
@@ -62,6 +65,9 @@ func (c Config) advice() []Warning {
 	}
 	if c.DPoP == "required" || c.MTLS == "required" {
 		warn(c.requiredBinding(), "is required, and most MCP clients send plain bearer tokens only")
+	}
+	if c.Introspect == "none" && (c.IntrospectionURL != "" || c.IntrospectionClientID != "" || c.IntrospectionClientSecret.IsSet()) {
+		warn("INTROSPECT", "is none, so the INTROSPECTION_ settings do nothing")
 	}
 	if c.OAuthClientID == "" && c.OAuthAudience != "" {
 		warn("OAUTH_AUDIENCE", "does nothing without OAUTH_CLIENT_ID")

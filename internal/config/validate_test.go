@@ -100,6 +100,7 @@ func TestReq040_IdentityProvidersOverTLS(t *testing.T) {
 		{"development, authorization server elsewhere", func(c *Config) { c.AuthorizationServers = []string{"http://idp.example"} }, "AUTHORIZATION_SERVERS"},
 		{"development, issuer elsewhere", func(c *Config) { c.JWTIssuer = "http://idp.example" }, "JWT_ISSUER"},
 		{"development, keys elsewhere", func(c *Config) { c.JWKSURL = "http://10.0.0.1/keys" }, "JWKS_URL"},
+		{"development, introspection elsewhere", func(c *Config) { c.IntrospectionURL = "http://10.0.0.1/introspect" }, "INTROSPECTION_URL"},
 		{"development, not a loopback spelling", func(c *Config) { c.JWKSURL = "http://127.1/keys" }, "JWKS_URL"},
 	})
 }
@@ -174,6 +175,22 @@ func TestRulesEverywhere(t *testing.T) {
 		{"keys of nobody in particular", func(c *Config) {
 			c.JWKSURL, c.AuthorizationServers = "https://idp.example/keys", []string{"https://a.example", "https://b.example"}
 		}, "JWT_ISSUER"},
+		{"symmetric algorithm", func(c *Config) { c.JWTAlgorithms = []string{"RS256", "HS256"} }, "JWT_ALGORITHMS"},
+		{"no algorithm", func(c *Config) { c.JWTAlgorithms = nil }, "JWT_ALGORITHMS"},
+		{"every algorithm", func(c *Config) { c.JWTAlgorithms = []string{"RS256", "PS256", "ES256", "EdDSA"} }, ""},
+		{"unknown policy for typ", func(c *Config) { c.JWTTypes = "lax" }, "JWT_TYPES"},
+		{"any client", func(c *Config) { c.JWTClients = []string{"*"} }, "JWT_CLIENTS"},
+		{"negative age", func(c *Config) { c.JWTMaxAge = -1 }, "JWT_MAX_AGE"},
+		{"lifetime under its bound", func(c *Config) { c.JWTMaxLifetime = time.Millisecond }, "JWT_MAX_LIFETIME"},
+		{"lifetime over its bound", func(c *Config) { c.JWTMaxLifetime = maxTokenAge + 1 }, "JWT_MAX_LIFETIME"},
+		{"introspection", introspecting(func(*Config) {}), ""},
+		{"introspection over http", introspecting(func(c *Config) { c.IntrospectionURL = "http://idp.example/i" }), "INTROSPECTION_URL"},
+		{"introspection of unknown tokens", introspecting(func(c *Config) { c.Introspect = "some" }), "INTROSPECT"},
+		{"introspection without client", introspecting(func(c *Config) { c.IntrospectionClientID = "" }), "INTROSPECTION_CLIENT_ID"},
+		{"introspection without secret", introspecting(func(c *Config) { c.IntrospectionClientSecret = secret.Value{} }), "INTROSPECTION_CLIENT_SECRET"},
+		{"introspection at nobody in particular", introspecting(func(c *Config) {
+			c.AuthorizationServers = []string{"https://a.example", "https://b.example"}
+		}), "JWT_ISSUER"},
 		{"any audience", func(c *Config) { c.JWTAudience = []string{"*"} }, "JWT_AUDIENCE"},
 		{"empty audience", func(c *Config) { c.JWTAudience = []string{"api", ""} }, "JWT_AUDIENCE"},
 		{"leeway at its bound", func(c *Config) { c.JWTLeeway = time.Minute }, ""},
@@ -243,9 +260,18 @@ func TestRulesEverywhere(t *testing.T) {
 	})
 }
 
+// introspecting is a good configuration that asks its issuer, spoiled by change.
+func introspecting(change func(*Config)) func(*Config) {
+	return func(c *Config) {
+		c.Introspect, c.IntrospectionClientID, c.IntrospectionClientSecret = "opaque", "mcp", secret.New("x")
+		change(c)
+	}
+}
+
 func TestValidateChangesNothing(t *testing.T) {
 	c := productionConfig()
 	c.ServerURL = "https://MCP.example.com/"
+	c.Issuers = []Issuer{{Issuer: "https://one.example"}, {Issuer: "https://one.example/"}}
 	before := c
 	_ = c.Validate()
 	if diff := cmp.Diff(before, c, cmp.Comparer(secret.Value.Equal), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
