@@ -75,16 +75,32 @@ func (p Policy) Check(addr netip.Addr) error {
 	return nil
 }
 
-// NewTransport returns a transport that checks every address against policy at
-// dial time, after DNS. It follows no proxy settings: a proxy would hide the
-// address. A nil tlsConfig
-// means TLS 1.2 or newer and the system's certificate authorities.
+// Limits are the times of one transport. The zero value is the usual.
+type Limits struct {
+	Connect  time.Duration // of a connection, and of its TLS handshake; 0 means 5 s each
+	Response time.Duration // from the end of a request to the header of its answer; 0 means no limit
+}
+
+// NewTransport returns a transport with the usual limits: see
+// [NewTransportWithin].
 func NewTransport(policy Policy, tlsConfig *tls.Config) *http.Transport {
+	return NewTransportWithin(policy, tlsConfig, Limits{})
+}
+
+// NewTransportWithin returns a transport that checks every address against
+// policy at dial time, after DNS. It follows no proxy settings: a proxy would
+// hide the address. It speaks HTTP/2 where the server does. A nil tlsConfig means
+// TLS 1.2 or newer and the system's certificate authorities.
+func NewTransportWithin(policy Policy, tlsConfig *tls.Config, limits Limits) *http.Transport {
+	connect, handshake := dialTimeout, tlsHandshakeTimeout
+	if limits.Connect > 0 {
+		connect, handshake = limits.Connect, limits.Connect
+	}
 	if tlsConfig == nil {
 		tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	dialer := &net.Dialer{
-		Timeout: dialTimeout,
+		Timeout: connect,
 		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
 			addrPort, err := netip.ParseAddrPort(address)
 			if err != nil {
@@ -96,7 +112,8 @@ func NewTransport(policy Policy, tlsConfig *tls.Config) *http.Transport {
 	return &http.Transport{
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        tlsConfig,
-		TLSHandshakeTimeout:    tlsHandshakeTimeout,
+		TLSHandshakeTimeout:    handshake,
+		ResponseHeaderTimeout:  limits.Response,
 		IdleConnTimeout:        idleConnTimeout,
 		MaxIdleConnsPerHost:    maxIdlePerHost,
 		MaxResponseHeaderBytes: maxResponseHeaders,
