@@ -138,18 +138,19 @@ func checkRedirectURI(raw string) error {
 
 var errUnknownClient = errors.New("no such client")
 
-// registry finds clients: the pre-registered one, those registered dynamically
+// registry finds clients: the two pre-registered ones, those registered dynamically
 // and those that are described by a document at their id.
 type registry struct {
 	documents *documents
 
 	mu      sync.Mutex
 	preset  *client
+	service *client
 	dynamic *bounded[string, *client]
 }
 
 func newRegistry(preset *client, docs *documents) *registry {
-	return &registry{documents: docs, preset: preset, dynamic: newBounded[string, *client](maxClients)}
+	return &registry{documents: docs, preset: preset, service: newServiceClient(), dynamic: newBounded[string, *client](maxClients)}
 }
 
 func (r *registry) add(c *client) {
@@ -162,6 +163,9 @@ func (r *registry) add(c *client) {
 func (r *registry) find(ctx context.Context, id string) (*client, error) {
 	if id == r.preset.id {
 		return r.preset, nil
+	}
+	if id == r.service.id {
+		return r.service, nil
 	}
 	if strings.Contains(id, "://") {
 		return r.documents.client(ctx, id)

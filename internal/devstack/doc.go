@@ -6,8 +6,8 @@
 //     authentication, PKCE, token creation) is zitadel/oidc's op package; what
 //     MCP clients need beyond that stands around it: dynamic registration (RFC
 //     7591), client id metadata documents, resource indicators (RFC 8707), iss
-//     in every authorization response (RFC 9207), rotating refresh tokens, and
-//     a page to sign in and consent.
+//     in every authorization response (RFC 9207), rotating refresh tokens, a
+//     page to sign in and consent, and for services token exchange (RFC 8693).
 //   - Auth0, which signs the tokens: issuer http://localhost:PORT/auth0/ with
 //     the trailing slash, RS256, its own metadata and key set.
 //   - Otus, the API: it validates tokens by itself and answers GET /teams.

@@ -88,6 +88,7 @@ type OtusFault struct {
 	BodyBytes   int           // answer with a body of this size, at most 64 MiB
 	ContentType string        // of that answer; "" means application/json
 	Redirect    string        // answer 307 (or Status) to this URL
+	Challenge   string        // the answer's WWW-Authenticate; "" means that of Status
 	Count       int           // how many requests; 0 means 1
 }
 
@@ -147,6 +148,10 @@ func (f OtusFault) answer(w http.ResponseWriter) {
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="otus", error="invalid_token"`)
 	}
+	if f.Challenge != "" {
+		w.Header().Set("WWW-Authenticate", f.Challenge)
+	}
+	w.Header().Set("Set-Cookie", "otus=a-cookie-of-otus") // nobody may pass it on
 	w.WriteHeader(status)
 	if f.BodyBytes == 0 {
 		_, _ = io.WriteString(w, `{"error":"fault","error_description":"A fault that was asked for"}`)

@@ -34,6 +34,8 @@ type Mint struct {
 	AuthTime time.Time     // "auth_time": when; zero does not tell
 	DPoPKey  string        // thumbprint of the key to bind it to, or "dev" for the stack's own; "" binds it to none
 	CertHash string        // "x5t#S256" of the certificate to bind it to; "" binds it to none
+	Actor    string        // "act": who acts for the person; "" means nobody
+	MayAct   string        // "may_act": who may act for the person; "" means that it is not said
 }
 
 // Mint forges a token response. The token is good in everything but the defect
@@ -122,6 +124,12 @@ func (s *Stack) draft(owner person, m Mint) *draft {
 	}
 	if cnf := confirmation(m.DPoPKey, m.CertHash); cnf != nil {
 		d.claims.add("cnf", cnf)
+	}
+	if m.Actor != "" {
+		d.claims.add("act", party{Subject: m.Actor})
+	}
+	if m.MayAct != "" {
+		d.claims.add("may_act", party{Subject: m.MayAct})
 	}
 	return d
 }

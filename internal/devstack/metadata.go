@@ -1,6 +1,9 @@
 package devstack
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
 // Paths of the authorization server and of the token signer.
 const (
@@ -60,7 +63,7 @@ func (b *broker) brokerMetadata(w http.ResponseWriter, _ *http.Request) error {
 		Scopes:                standardScopes,
 		ResponseTypes:         []string{"code"},
 		ResponseModes:         []string{"query"},
-		GrantTypes:            supportedGrantTypes,
+		GrantTypes:            slices.Concat(supportedGrantTypes, serviceGrantTypes),
 		AuthMethods:           supportedAuthMethods,
 		RevocationAuthMethods: supportedAuthMethods,
 		ChallengeMethods:      []string{"S256"},

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 )
@@ -44,16 +45,20 @@ var teams = []team{
 // nothing of the server under development but its address.
 type otus struct {
 	verifier *verifier
+	self     string
 	apis     []string // the audiences it accepts
 	faults   *otusFaults
 	requests journal[OtusRequest]
 	logger   *slog.Logger
+
+	exchangedOnly atomic.Bool // only tokens for self alone
 }
 
 func newOtus(v *verifier, server, self string, logger *slog.Logger) *otus {
 	base := strings.TrimSuffix(server, "/")
 	return &otus{
 		verifier: v,
+		self:     self,
 		apis:     []string{base, base + "/mcp", base + "/mcp/sse", self},
 		faults:   &otusFaults{},
 		requests: journal[OtusRequest]{max: maxOtusRequests},
@@ -92,7 +97,7 @@ func (o *otus) teams(w http.ResponseWriter, r *http.Request) error {
 		return otusRefusal(http.StatusUnauthorized, oauth.CodeUnauthorized, "Otus needs a bearer token")
 	}
 	claims, err := o.verifier.verify(token)
-	if err == nil && !claims.meantFor(o.apis...) {
+	if err == nil && (!claims.meantFor(o.apis...) || o.exchangedOnly.Load() && !claims.onlyFor(o.self)) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="otus", error="invalid_token"`)
 		return otusRefusal(http.StatusUnauthorized, oauth.CodeInvalidToken, "Otus does not accept this token: it is meant for another API")
 	}

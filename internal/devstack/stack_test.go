@@ -82,7 +82,7 @@ func TestMetadata(t *testing.T) {
 		"authorization_response_iss_parameter_supported": true,
 		"client_id_metadata_document_supported":          true,
 		"scopes_supported":                               []any{"openid", "profile", "email", "offline_access"},
-		"grant_types_supported":                          []any{"authorization_code", "refresh_token"},
+		"grant_types_supported":                          []any{"authorization_code", "refresh_token", grantExchange, grantOnBehalfOf, grantCredentials},
 	}
 	for name, value := range want {
 		if diff := cmp.Diff(value, documents[0][name]); diff != "" {

@@ -48,6 +48,21 @@ func (s *storage) AuthorizeClientIDSecret(ctx context.Context, id, clientSecret 
 	return nil
 }
 
+// ClientCredentials implements op.ClientCredentialsStorage: who asks for a token
+// of its own has a secret.
+func (s *storage) ClientCredentials(ctx context.Context, id, clientSecret string) (op.Client, error) {
+	if err := s.AuthorizeClientIDSecret(ctx, id, clientSecret); err != nil {
+		return nil, oidc.ErrInvalidClient().WithParent(err)
+	}
+	return s.GetClientByClientID(ctx, id)
+}
+
+// ClientCredentialsTokenRequest implements op.ClientCredentialsStorage; delegate.go
+// answers such requests.
+func (s *storage) ClientCredentialsTokenRequest(context.Context, string, []string) (op.TokenRequest, error) {
+	return nil, errUnused
+}
+
 // AuthRequestByCode implements op.AuthStorage. It uses the code up.
 func (s *storage) AuthRequestByCode(_ context.Context, code string) (op.AuthRequest, error) {
 	entry, err := s.grants.redeem(code)

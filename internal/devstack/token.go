@@ -23,6 +23,9 @@ type TokenResponse struct {
 	Scope        string `json:"scope,omitempty"`
 	RefreshToken string `json:"refresh_token,omitempty"`
 	IDToken      string `json:"id_token,omitempty"`
+	// IssuedTokenType is part of the answer to a token exchange (RFC 8693 section
+	// 2.2.1).
+	IssuedTokenType string `json:"issued_token_type,omitempty"`
 }
 
 // token answers POST /ares/oauth/token.
@@ -32,8 +35,8 @@ func (b *broker) token(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	grantType := form.Get("grant_type")
-	if grantType != string(oidc.GrantTypeCode) && grantType != string(oidc.GrantTypeRefreshToken) {
-		return badRequest("unsupported_grant_type", "grant_type is authorization_code or refresh_token")
+	if !slices.Contains(slices.Concat(supportedGrantTypes, serviceGrantTypes), grantType) {
+		return badRequest("unsupported_grant_type", "grant_type is authorization_code or refresh_token; services have others")
 	}
 	verified, err := b.verifyClient(w, r, form)
 	if err != nil {
@@ -45,10 +48,13 @@ func (b *broker) token(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx := op.ContextWithIssuer(r.Context(), b.urls.TokenIssuer)
 	var answer TokenResponse
-	if grantType == string(oidc.GrantTypeCode) {
+	switch grantType {
+	case string(oidc.GrantTypeCode):
 		answer, err = b.exchangeCode(ctx, verified, form, key)
-	} else {
+	case string(oidc.GrantTypeRefreshToken):
 		answer, err = b.refresh(ctx, verified, form, key)
+	default:
+		answer, err = b.delegate(verified, form)
 	}
 	if err != nil {
 		return err

@@ -32,6 +32,8 @@ type tokenClaims struct {
 	ClientID    string           `json:"client_id"`
 	Scope       string           `json:"scope"`
 	Permissions []string         `json:"permissions"`
+	Act         json.RawMessage  `json:"act"`
+	MayAct      *party           `json:"may_act"`
 }
 
 // verify checks signature, issuer, subject and time; the audience is the
