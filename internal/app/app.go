@@ -37,6 +37,9 @@ type Options struct {
 	Version string
 	// Listener takes the connections; nil means one at Config.ListenAddr.
 	Listener net.Listener
+	// LookupEnv reads the environment variables that a catalogue names for
+	// secrets; nil has none.
+	LookupEnv func(name string) (string, bool)
 	// Features replaces the catalogue and adds what it cannot hold yet; the zero
 	// value serves the catalogue.
 	Features Features
@@ -111,7 +114,7 @@ func (a *App) wire(ctx context.Context, opts Options) error {
 		a.servers = append(a.servers, discovery.NewSource(fetcher, issuer, nil))
 	}
 	var err error
-	if a.tools, err = newLiveTools(cfg, policy, opts.Logger, opts.Telemetry); err != nil {
+	if a.tools, err = newLiveTools(opts, policy); err != nil {
 		return err
 	}
 	features := opts.Features
@@ -336,7 +339,7 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	err := group.Wait()
 	a.idpClient.CloseIdleConnections()
-	a.tools.transport.CloseIdleConnections()
+	a.tools.close()
 	return errors.Join(err, a.auditor.Close())
 }
 

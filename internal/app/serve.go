@@ -18,8 +18,9 @@ type ServeOptions struct {
 	Version string
 	Stdout  io.Writer // takes audit records where AUDIT_LOG says so; nil means the process' own
 	Stderr  io.Writer
-	// LookupEnv reads the OTEL_* variables, which OpenTelemetry's SDK reads from
-	// the process itself; nil exports nothing.
+	// LookupEnv reads the environment: the variables that a catalogue names for
+	// secrets, and the OTEL_* variables, which OpenTelemetry's SDK reads from the
+	// process itself; nil has no secrets and exports nothing.
 	LookupEnv func(name string) (string, bool)
 	// Reload asks for the catalogue to be read again (SIGHUP); may be nil.
 	Reload <-chan os.Signal
@@ -38,7 +39,9 @@ func Serve(ctx context.Context, opts ServeOptions) error {
 	if err != nil {
 		return err
 	}
-	a, err := New(ctx, Options{Config: opts.Config, Logger: logger, Version: opts.Version, Telemetry: measure, Stdout: opts.Stdout})
+	a, err := New(ctx, Options{
+		Config: opts.Config, Logger: logger, Version: opts.Version, LookupEnv: opts.LookupEnv, Telemetry: measure, Stdout: opts.Stdout,
+	})
 	if err != nil {
 		return errors.Join(err, flush(ctx, measure))
 	}

@@ -3,10 +3,10 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"sync/atomic"
 
@@ -15,30 +15,31 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
 	"tecrolabs.dev/oauth-mcp-server/internal/tool"
-	"tecrolabs.dev/oauth-mcp-server/internal/upstream"
 )
-
-// credentialModes are the words of a catalogue for what an upstream gets to
-// see of the caller.
-var credentialModes = map[string]upstream.Mode{
-	"forward": upstream.Forward,
-	"none":    upstream.None,
-}
 
 // liveTools is the catalogue in use. Reload replaces it whole, or not at all.
 type liveTools struct {
-	cfg    config.Config
-	logger *slog.Logger
-	runner atomic.Pointer[tool.Runner]
-	// transport reaches every upstream of every catalogue.
-	transport *http.Transport
+	cfg       config.Config
+	policy    egress.Policy
+	lookupEnv func(string) (string, bool) // nil: no variables
+	logger    *slog.Logger
 	telemetry *telemetry.Provider
+	current   atomic.Pointer[loadedTools]
 	// elevations outlives every catalogue.
 	elevations *tool.Elevations
 }
 
-func newLiveTools(cfg config.Config, policy egress.Policy, logger *slog.Logger, measure *telemetry.Provider) (*liveTools, error) {
-	t := &liveTools{cfg: cfg, logger: logger, transport: egress.NewTransport(policy, nil), telemetry: measure, elevations: tool.NewElevations()}
+// loadedTools is one catalogue with the clients of its APIs.
+type loadedTools struct {
+	*tool.Runner
+	upstreams *upstreams
+}
+
+func newLiveTools(opts Options, policy egress.Policy) (*liveTools, error) {
+	t := &liveTools{
+		cfg: opts.Config, policy: policy, lookupEnv: opts.LookupEnv, logger: opts.Logger, telemetry: opts.Telemetry,
+		elevations: tool.NewElevations(),
+	}
 	return t, t.load()
 }
 
@@ -56,34 +57,31 @@ func (t *liveTools) load() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", source, err)
 	}
-	senders := map[string]tool.Sender{}
+	apis := &upstreams{policy: t.policy, lookupEnv: t.lookupEnv, telemetry: t.telemetry, senders: map[string]tool.Sender{}}
+	var problems []error
 	for _, u := range catalogue.Upstreams() {
-		client, err := upstream.New(upstream.Config{
-			Name:        u.Name,
-			URL:         u.URL,
-			Credential:  credentialModes[u.Credential],
-			Timeout:     u.Timeout,
-			MaxResponse: u.MaxResponse,
-			Transport:   t.transport,
-			Meter:       t.telemetry.Meter(),
-			Tracer:      t.telemetry.Tracer(),
-			Propagator:  t.telemetry.Propagator(),
-		})
-		if err != nil {
-			return fmt.Errorf("%s: %w", source, err)
+		if err := apis.add(u); err != nil {
+			problems = append(problems, fmt.Errorf("%s: upstreams.%s: %w", source, u.Name, err))
 		}
-		senders[u.Name] = client
+	}
+	if err := errors.Join(problems...); err != nil {
+		return err
 	}
 	runner, err := tool.NewRunner(tool.RunnerConfig{
-		Catalogue: catalogue, Senders: senders, Logger: t.logger, Hierarchy: t.cfg.Hierarchy(),
+		Catalogue: catalogue, Senders: apis.senders, Logger: t.logger, Hierarchy: t.cfg.Hierarchy(),
 		ListObtainable: t.cfg.ToolsListed == config.ListObtainable, Elevations: t.elevations, Meter: t.telemetry.Meter(),
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", source, err)
 	}
-	t.runner.Store(runner)
+	if before := t.current.Swap(&loadedTools{runner, apis}); before != nil {
+		before.upstreams.close()
+	}
 	return nil
 }
+
+// close ends idle connections.
+func (t *liveTools) close() { t.current.Load().upstreams.close() }
 
 func readCatalogue(path string) (source string, data []byte, err error) {
 	file, err := os.Open(path) //nolint:gosec // the operator's own file
@@ -102,16 +100,16 @@ func readCatalogue(path string) (source string, data []byte, err error) {
 }
 
 // Definitions returns the tools of the catalogue in use.
-func (t *liveTools) Definitions() []tool.Definition { return t.runner.Load().Definitions() }
+func (t *liveTools) Definitions() []tool.Definition { return t.current.Load().Definitions() }
 
 // Listed returns the tools of the catalogue in use that p is shown.
 func (t *liveTools) Listed(ctx context.Context, p oauth.Principal) []tool.Definition {
-	return t.runner.Load().Listed(ctx, p)
+	return t.current.Load().Listed(ctx, p)
 }
 
 // Call calls a tool of the catalogue in use.
 func (t *liveTools) Call(ctx context.Context, caller tool.Caller, name string, arguments json.RawMessage) (tool.Result, error) {
-	return t.runner.Load().Call(ctx, caller, name, arguments)
+	return t.current.Load().Call(ctx, caller, name, arguments)
 }
 
 // ReloadTools reads the catalogue again and tells open streams. On an error

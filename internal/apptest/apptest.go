@@ -81,7 +81,8 @@ func Start(tb testing.TB, opts ...Option) *System {
 	measured, wire := measure(tb, cfg), &wire{}
 	judge := wireschema.New(tb)
 	server, err := app.New(tb.Context(), app.Options{
-		Config: cfg, Logger: logger, Version: Version, Listener: judge.Listen(wire.tap(listener)), Features: o.features, Telemetry: measured.provider,
+		Config: cfg, Logger: logger, Version: Version, Listener: judge.Listen(wire.tap(listener)), Features: o.features,
+		LookupEnv: environment(stack), Telemetry: measured.provider,
 	})
 	if err != nil {
 		tb.Fatalf("server: %v", err)
@@ -90,6 +91,7 @@ func Start(tb testing.TB, opts ...Option) *System {
 		URL: serverURL, App: server, Stack: stack, Logs: logs, Config: cfg, Judge: judge,
 		t: tb, label: label, appDone: make(chan error, 1), stackDone: make(chan error, 1),
 		httpClient: newClient(), measured: measured, wire: wire,
+		secrets: []string{stack.ServiceSecret().Reveal()},
 	}
 	var appCtx context.Context
 	background := context.WithoutCancel(tb.Context()) // the cleanup ends it, after the test's own
@@ -104,6 +106,16 @@ func Start(tb testing.TB, opts ...Option) *System {
 		Eventually(tb, "the server is ready", func() bool { return len(server.Unready()) == 0 })
 	}
 	return s
+}
+
+// ServiceSecretEnv is the environment variable that a catalogue under test finds
+// the secret of [devstack.ServiceClientID] in.
+const ServiceSecretEnv = "DEV_SERVICE_SECRET" //nolint:gosec // the name of a variable
+
+func environment(stack *devstack.Stack) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		return stack.ServiceSecret().Reveal(), name == ServiceSecretEnv
+	}
 }
 
 // configure is what the dev command sets.

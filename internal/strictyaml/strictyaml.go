@@ -208,6 +208,36 @@ func (o Object) Bytes(key string, fallback, limit int64) int64 {
 	return value
 }
 
+// Count returns a whole number between two limits, fallback when it is missing.
+func (o Object) Count(key string, fallback, least, most int) int {
+	want := fmt.Sprintf("a number from %d to %d", least, most)
+	node, ok := o.Scalar(key, want, "!!int")
+	if !ok {
+		return fallback
+	}
+	value, err := strconv.Atoi(node.Value)
+	if err != nil || value < least || value > most {
+		o.Problems.Add(node, o.At(key), "want %s", want)
+		return fallback
+	}
+	return value
+}
+
+// OneOf returns one of a few words, fallback when it is missing.
+func (o Object) OneOf(key, fallback string, words ...string) string {
+	text := o.Text(key)
+	node := o.Fields[key]
+	switch {
+	case node == nil:
+		return fallback
+	case slices.Contains(words, text):
+		return text
+	case node.Kind == yaml.ScalarNode && node.ShortTag() == "!!str": // else Text has complained
+		o.Problems.Add(node, o.At(key), "write one of: %s", strings.Join(words, ", "))
+	}
+	return fallback
+}
+
 // Texts returns the list of texts at key.
 func (o Object) Texts(key string) []string {
 	node := o.Fields[key]

@@ -46,6 +46,7 @@ type Audit struct {
 	Tool        string        // tool_call and elevation
 	Upstream    string        // tool_call only
 	Credential  string        // tool_call only: forward, none, ...
+	Actor       string        // tool_call only: who acts for the subject in the credential, current one first
 	Status      int           // tool_call only: the upstream's HTTP status, 0 without an answer
 	Latency     time.Duration // tool_call only
 
@@ -85,6 +86,7 @@ var auditFields = []auditField{
 	{"tool", "string", "", "name of a declared tool", func(a *Audit) slog.Value { return slog.StringValue(a.Tool) }},
 	{"upstream", "string", "", "name of the API behind the tool", func(a *Audit) slog.Value { return slog.StringValue(a.Upstream) }},
 	{"credential", "string", "^[a-z_]+$", "what the API got to see of the caller", func(a *Audit) slog.Value { return slog.StringValue(a.Credential) }},
+	{keyActor, "string", "", "who acts for the subject in the credential: client ids, or person: and a pseudonym, the current one first", func(a *Audit) slog.Value { return slog.StringValue(a.Actor) }},
 	{"upstream_status", "integer", "", "HTTP status of the API's answer", func(a *Audit) slog.Value { return slog.IntValue(a.Status) }},
 	{"latency", "integer", "", "duration of the call in nanoseconds", func(a *Audit) slog.Value { return slog.DurationValue(a.Latency) }},
 	{"scopes_asked", "string", "", "scopes that the tool needs, space-separated", func(a *Audit) slog.Value { return slog.StringValue(a.ScopesAsked) }},

@@ -128,6 +128,19 @@ func TestReq098_PeopleAreWrittenAsThePolicySays(t *testing.T) {
 	}
 }
 
+// TestReq069_ActorsWhoArePeopleHaveTheSamePseudonym: whoever acts for somebody
+// is found under the pseudonym of their own records, and a client under its id.
+func TestReq069_ActorsWhoArePeopleHaveTheSamePseudonym(t *testing.T) {
+	logger, _, log := attached(t, AuditConfig{}, "info")
+	record := decision
+	record.Event, record.Actor = EventToolCall, "gateway"+ActorSeparator+ActorPerson+decision.SubjectHash
+	record.Write(t.Context(), logger)
+	got := lines(t, log.String())[0]
+	if want := fmt.Sprintf("gateway < person:%v", got["subject_hash"]); got["actor"] != want || strings.Contains(log.String(), decision.SubjectHash) {
+		t.Errorf("actor %v, want %s in %s", got["actor"], want, log)
+	}
+}
+
 // brittle is a disk that fills up: it takes room bytes.
 type brittle struct {
 	bytes.Buffer

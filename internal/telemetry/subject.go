@@ -8,12 +8,22 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"strings"
 )
 
 // Keys of the attributes that name a person.
 const (
 	keySubject     = "subject"
 	keySubjectHash = "subject_hash"
+	keyActor       = "actor"
+)
+
+// ActorPerson stands before the pseudonym of a person in [Audit.Actor], to tell
+// it from the id of a client; ActorSeparator between an actor and the one that
+// acted before.
+const (
+	ActorPerson    = "person:"
+	ActorSeparator = " < "
 )
 
 // rawSubject is a person's name on its way to a handler that may write it. Any
@@ -52,6 +62,13 @@ func newPeople(shared []byte, named bool) (people, error) {
 	return people{key: key, named: named}, nil
 }
 
+// pseudonym returns what stands for a hash that anybody could compute.
+func (p people) pseudonym(hash string) string {
+	mac := hmac.New(sha256.New, p.key)
+	mac.Write([]byte(hash))
+	return hex.EncodeToString(mac.Sum(nil)[:8])
+}
+
 // say returns the attribute as it may be written, false when it may not.
 func (p people) say(attr slog.Attr) (slog.Attr, bool) {
 	switch attr.Key {
@@ -59,9 +76,18 @@ func (p people) say(attr slog.Attr) (slog.Attr, bool) {
 		if p.key == nil {
 			break
 		}
-		mac := hmac.New(sha256.New, p.key)
-		mac.Write([]byte(attr.Value.String()))
-		attr.Value = slog.StringValue(hex.EncodeToString(mac.Sum(nil)[:8]))
+		attr.Value = slog.StringValue(p.pseudonym(attr.Value.String()))
+	case keyActor:
+		if p.key == nil {
+			break
+		}
+		chain := strings.Split(attr.Value.String(), ActorSeparator)
+		for i, actor := range chain {
+			if hash, person := strings.CutPrefix(actor, ActorPerson); person {
+				chain[i] = ActorPerson + p.pseudonym(hash)
+			}
+		}
+		attr.Value = slog.StringValue(strings.Join(chain, ActorSeparator))
 	case keySubject:
 		name, ok := attr.Value.Any().(rawSubject)
 		if !ok || !p.named {

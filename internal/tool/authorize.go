@@ -115,7 +115,7 @@ func (r *Runner) authorize(ctx context.Context, c *call) error {
 	if refusal != nil {
 		return refusal
 	}
-	if c.upstream.Credential == CredentialForward && !c.caller.Token.IsSet() {
+	if c.upstream.Personal() && !c.caller.Token.IsSet() {
 		return oauth.NoToken()
 	}
 	if c.upstream.Credential == CredentialForward && c.caller.Principal.Confirmation.Bound() {

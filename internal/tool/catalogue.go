@@ -3,8 +3,8 @@ package tool
 import (
 	_ "embed" // the built-in catalogue
 	"encoding/json"
+	"net/http"
 	"slices"
-	"time"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/schema"
 )
@@ -38,22 +38,6 @@ type Annotations struct {
 	OpenWorldHint   *bool  `json:"openWorldHint,omitempty"`
 }
 
-// The credential modes of an upstream.
-const (
-	CredentialForward = "forward" // the caller's token, unmodified
-	CredentialNone    = "none"    // no credential
-)
-
-// Upstream is an API that tools call.
-type Upstream struct {
-	Name        string
-	URL         string // absolute, variables resolved
-	Credential  string // CredentialForward or CredentialNone
-	Audience    string // the caller's token must name it; "" means no such rule
-	Timeout     time.Duration
-	MaxResponse int64 // bytes of a body after decompression
-}
-
 // Catalogue is a loaded and checked set of tools. It does not change.
 type Catalogue struct {
 	tools     []*declaredTool // sorted by name
@@ -69,6 +53,13 @@ type declaredTool struct {
 	output     *schema.Schema // nil when none is declared
 }
 
+// idempotent reports whether the tool is declared to do the same when it is
+// called twice.
+func (t *declaredTool) idempotent() bool {
+	hints := t.definition.Annotations
+	return t.binding.method != http.MethodGet && hints != nil && hints.IdempotentHint != nil && *hints.IdempotentHint
+}
+
 // Definitions returns the tools sorted by name.
 func (c *Catalogue) Definitions() []Definition {
 	definitions := make([]Definition, len(c.tools))
@@ -77,6 +68,3 @@ func (c *Catalogue) Definitions() []Definition {
 	}
 	return definitions
 }
-
-// Upstreams returns the APIs sorted by name.
-func (c *Catalogue) Upstreams() []Upstream { return slices.Clone(c.upstreams) }

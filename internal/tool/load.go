@@ -3,11 +3,9 @@ package tool
 import (
 	"fmt"
 	"maps"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -18,18 +16,9 @@ import (
 // Bounds of a catalogue.
 const (
 	MaxCatalogue   = 1 << 20 // bytes of the file
-	maxUpstreams   = 32
 	maxTools       = 128     // what common clients take at most
 	maxDescription = 4 << 10 // bytes
 	maxTitle       = 128     // bytes
-	maxTimeout     = 2 * time.Minute
-	maxMaxResponse = 64 << 20 // bytes
-)
-
-// Defaults of an upstream.
-const (
-	defaultTimeout     = 10 * time.Second
-	defaultMaxResponse = 1 << 20 // bytes
 )
 
 var (
@@ -42,7 +31,6 @@ const nameRule = "a name has 1 to 64 of the characters a-z, 0-9 and _"
 // The keys each part of a catalogue may have.
 var (
 	rootKeys       = []string{"default", "upstreams", "tools"}
-	upstreamKeys   = []string{"url", "credential", "audience", "timeout", "max_response"}
 	toolKeys       = []string{"name", "title", "description", "upstream", "method", "path", "query", "input", "output", "scopes", "rule", "acr", "max_age", "annotations"}
 	annotationKeys = []string{"title", "read_only", "destructive", "idempotent", "open_world"}
 )
@@ -82,56 +70,6 @@ func Load(data []byte, variables map[string]string) (*Catalogue, error) {
 		return nil, err
 	}
 	return &l.catalogue, nil
-}
-
-func (l *loader) upstreams(top strictyaml.Object) {
-	node := top.Fields["upstreams"]
-	if node == nil {
-		l.Add(top.Node, "upstreams", "missing; declare the APIs that tools call")
-		return
-	}
-	all := l.Object(node, "upstreams", nil)
-	if len(all.Fields) > maxUpstreams {
-		l.Add(node, "upstreams", "there are %d; at most %d are allowed", len(all.Fields), maxUpstreams)
-		return
-	}
-	for _, name := range all.Keys() {
-		entry := l.Object(all.Fields[name], "upstreams."+strictyaml.Clip(name), upstreamKeys)
-		if !namePattern.MatchString(name) {
-			l.Add(entry.Node, entry.Path, nameRule)
-		}
-		upstream := Upstream{
-			Name:        name,
-			URL:         l.expand(entry, "url", entry.Required("url", "give the API's base URL, such as https://api.example.com/v1")),
-			Credential:  entry.Required("credential", "write forward (the caller's token goes to this API) or none; there is no default"),
-			Audience:    l.expand(entry, "audience", entry.Text("audience")),
-			Timeout:     entry.Duration("timeout", defaultTimeout, maxTimeout),
-			MaxResponse: entry.Bytes("max_response", defaultMaxResponse, maxMaxResponse),
-		}
-		if fault := urlFault(upstream.URL); fault != "" && upstream.URL != "" {
-			l.Add(entry.Fields["url"], entry.At("url"), "%s", fault)
-		}
-		if credential := upstream.Credential; credential != "" && credential != CredentialForward && credential != CredentialNone {
-			l.Add(entry.Fields["credential"], entry.At("credential"), "unknown credential %q; write forward or none", strictyaml.Clip(credential))
-		}
-		l.catalogue.upstreams = append(l.catalogue.upstreams, upstream)
-	}
-}
-
-// urlFault says what is wrong with a base URL, without repeating it: it might
-// hold a password.
-func urlFault(text string) string {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil, u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
-		return "want an absolute http or https URL, such as https://api.example.com/v1"
-	case u.User != nil:
-		return "a URL must not hold a user name or password; remove it"
-	case u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#"):
-		return "a base URL must not have a query or fragment; remove it"
-	default:
-		return ""
-	}
 }
 
 // expand resolves ${NAME} references in the text at key.

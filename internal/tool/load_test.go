@@ -56,11 +56,15 @@ func TestBuiltInToolAsClientsSeeIt(t *testing.T) {
 	}
 }
 
+// usual fills in what a catalogue need not say.
+func usual(u Upstream) Upstream {
+	u.Timeout, u.ConnectTimeout, u.MaxResponse = 10*time.Second, 5*time.Second, 1<<20
+	u.MaxConcurrent, u.MaxQueue, u.Retries = 64, 128, 2
+	return u
+}
+
 func TestBuiltInUpstream(t *testing.T) {
-	want := []Upstream{{
-		Name: "otus", URL: "http://localhost:8002", Credential: CredentialForward,
-		Timeout: 10 * time.Second, MaxResponse: 1 << 20,
-	}}
+	want := []Upstream{usual(Upstream{Name: "otus", URL: "http://localhost:8002", Credential: CredentialForward})}
 	if diff := cmp.Diff(want, mustLoad(t, string(BuiltIn())).Upstreams()); diff != "" {
 		t.Errorf("upstreams (-want +got):\n%s", diff)
 	}
@@ -122,13 +126,9 @@ func TestLoadReadsEverything(t *testing.T) {
 	if diff := cmp.Diff(want, catalogue.Definitions()); diff != "" {
 		t.Errorf("definitions (-want +got):\n%s", diff)
 	}
-	wantUpstreams := []Upstream{
-		{
-			Name: "api", URL: "http://localhost:8002/v1", Credential: CredentialForward, Audience: "https://api.example.com",
-			Timeout: 90 * time.Second, MaxResponse: 2048,
-		},
-		{Name: "zeta", URL: "https://z.example.com", Credential: CredentialNone, Timeout: 10 * time.Second, MaxResponse: 1 << 20},
-	}
+	api := usual(Upstream{Name: "api", URL: "http://localhost:8002/v1", Credential: CredentialForward, Audience: "https://api.example.com"})
+	api.Timeout, api.MaxResponse = 90*time.Second, 2048
+	wantUpstreams := []Upstream{api, usual(Upstream{Name: "zeta", URL: "https://z.example.com", Credential: CredentialNone})}
 	if diff := cmp.Diff(wantUpstreams, catalogue.Upstreams()); diff != "" {
 		t.Errorf("upstreams (-want +got):\n%s", diff)
 	}
@@ -162,7 +162,7 @@ tools:
 	mustLoad(t, good)
 	for name, tc := range map[string]struct{ old, new, want string }{
 		"unknown root key":        {"tools:", "tool: 1\ntools:", `line 5: unknown key "tool"; want one of: default, upstreams, tools`},
-		"unknown upstream key":    {"    credential:", "    retries: 3\n    credential:", `line 4: upstreams.otus: unknown key "retries"`},
+		"unknown upstream key":    {"    credential:", "    retry: 3\n    credential:", `line 4: upstreams.otus: unknown key "retry"`},
 		"unknown tool key":        {"method: GET", "method: GET\n    metod: GET", `line 10: tools[0]: unknown key "metod"`},
 		"duplicate key":           {"method: GET", "method: GET\n    method: POST", `line 10: tools[0]: the key "method" is there twice`},
 		"duplicate upstream":      {"tools:", "  otus: {url: 'https://x.example', credential: none}\ntools:", `line 5: upstreams: the key "otus" is there twice`},
@@ -174,7 +174,7 @@ tools:
 		"no tools":                {"tools:\n  - name", "tools: []\nx:\n  - name", "line 5: tools: want a list of at least one tool"},
 		"bad upstream name":       {"  otus:\n", "  Otus-1:\n", "line 3: upstreams.Otus-1: a name has"},
 		"no credential":           {"    credential: forward\n", "", "line 3: upstreams.otus.credential: missing; write forward"},
-		"unknown credential":      {"credential: forward", "credential: exchange", `line 4: upstreams.otus.credential: unknown credential "exchange"; write forward or none`},
+		"unknown credential":      {"credential: forward", "credential: oauth", `line 4: upstreams.otus.credential: unknown credential "oauth"; write one of: forward, exchange`},
 		"unknown variable":        {"${OTUS_URL}", "${HOME}", "line 3: upstreams.otus.url: unknown variable ${HOME}; known are: OTUS_URL"},
 		"open reference":          {"${OTUS_URL}", "https://x.example/${OTUS_URL", "line 3: upstreams.otus.url: a reference is written ${NAME}"},
 		"relative URL":            {"${OTUS_URL}", "/otus", "line 3: upstreams.otus.url: want an absolute"},

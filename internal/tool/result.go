@@ -127,6 +127,8 @@ func (c *call) sentence(response *http.Response) string {
 		return api + "answered with a redirect, which is not followed (" + c.named() + "); the operator has to look at its URL."
 	case status == http.StatusUnauthorized:
 		return api + "did not accept this server (" + c.named() + "); the operator has to look at its credential."
+	case status == http.StatusForbidden && c.upstream.Personal():
+		return api + "says this user may not do this (" + c.named() + ")."
 	case status == http.StatusForbidden:
 		return api + "does not let this server do this (" + c.named() + "); the operator has to look at its credential."
 	case status == http.StatusNotFound:

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
@@ -62,10 +63,10 @@ func TestReq077_StatusMapping(t *testing.T) {
 		{status: 101, want: "does not understand (101"},
 		{status: 600, want: "does not understand (600)"},
 	} {
-		for _, credential := range []string{"forward", "none"} {
+		for _, credential := range credentialModes {
 			t.Run(fmt.Sprintf("%d %s %v", tc.status, credential, tc.header), func(t *testing.T) {
 				sender := &stubSender{status: tc.status, header: tc.header, body: canary}
-				result, err := runner(t, teamsCatalogue(credential, ""), sender, io.Discard).Call(t.Context(), caller(), "otus_teams", nil)
+				result, err := runner(t, withCredential(credential), sender, io.Discard).Call(t.Context(), caller(), "otus_teams", nil)
 				if credential == "forward" && tc.forward != nil {
 					if diff := cmp.Diff(*tc.forward, refusalOf(t, err)); diff != "" {
 						t.Errorf("refusal (-want +got):\n%s", diff)
@@ -75,7 +76,11 @@ func TestReq077_StatusMapping(t *testing.T) {
 					}
 					return
 				}
-				wantToolError(t, result, err, tc.want)
+				want := tc.want
+				if tc.status == 403 && credential == "exchange" {
+					want = "says this user may not do this"
+				}
+				wantToolError(t, result, err, want)
 				if strings.Contains(result.Text, canary) || strings.Contains(result.Text, "own words") {
 					t.Errorf("the sentence repeats the API's text: %s", result.Text)
 				}
@@ -185,9 +190,9 @@ func TestFailuresOfTheSenderAreToolErrors(t *testing.T) {
 // brokenBody fails while it is read, which no complete body does.
 type brokenBody struct{}
 
-func (brokenBody) Send(context.Context, *http.Request, secret.Value) (*http.Response, error) {
+func (brokenBody) Send(context.Context, *http.Request, oauth.Principal, secret.Value) (*http.Response, string, error) {
 	body := io.NopCloser(io.MultiReader(strings.NewReader("{"), failingReader{}))
-	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: body, ContentLength: -1}, nil
+	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: body, ContentLength: -1}, "", nil
 }
 
 type failingReader struct{}

@@ -18,12 +18,15 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
 )
 
-// Sender performs one request against an upstream. The URL of r is relative to
-// the upstream's base; token goes along as the upstream's credential mode says.
-// The answer's body is complete, bounded and in memory. Errors with a method
-// Safe() string have a sentence for the caller.
+// Sender performs one request against an upstream for the person as, whose own
+// token is token. The URL of r is relative to the upstream's base; a request
+// that may be sent twice although its method does not say so has the header
+// field Idempotency-Key, without a value. The answer's body is complete, bounded
+// and in memory. actor says who acts for the person in the credential that was
+// sent, "" for nobody. Errors that are an *oauth.Refusal are the caller's to
+// know; others with a method Safe() string have a sentence for the caller.
 type Sender interface {
-	Send(ctx context.Context, r *http.Request, token secret.Value) (*http.Response, error)
+	Send(ctx context.Context, r *http.Request, as oauth.Principal, token secret.Value) (response *http.Response, actor string, err error)
 }
 
 // Caller is who calls a tool: a verified principal and the token it came with.
@@ -140,6 +143,7 @@ type call struct {
 	upstream  Upstream
 	started   time.Time
 	undecided bool   // the arguments decide what the tool's rule says
+	actor     string // who acts for the caller in the credential, "" for nobody
 	status    int    // the upstream's, 0 without an answer
 	outcome   string // closed-list word
 
@@ -163,17 +167,31 @@ func (r *Runner) run(ctx context.Context, c *call, arguments json.RawMessage) (R
 	if err != nil { // checked arguments always bind
 		return Result{}, oauth.AsRefusal(err)
 	}
+	if c.tool.idempotent() {
+		request.Header["Idempotency-Key"] = []string{} // as net/http reads it; not sent
+	}
 	var token secret.Value
-	if c.upstream.Credential == CredentialForward {
+	if c.upstream.Personal() || c.upstream.Cache { // what is kept of answers is the caller's own
 		token = c.caller.Token
 	}
-	response, err := r.senders[c.upstream.Name].Send(ctx, request, token)
+	response, actor, err := r.senders[c.upstream.Name].Send(ctx, request, c.caller.Principal, token)
+	c.actor = actor
 	if err != nil {
-		return r.failed(ctx, c, err), nil
+		return r.failed(ctx, c, err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	c.status = response.StatusCode
+	r.warnOfRejection(ctx, c)
 	return c.answer(response)
+}
+
+// warnOfRejection tells the operator that an API turned down a credential that
+// is this server's, not the caller's: nobody but the operator can help.
+func (r *Runner) warnOfRejection(ctx context.Context, c *call) {
+	if c.status == http.StatusUnauthorized && c.upstream.Credential != CredentialForward {
+		r.logger.LogAttrs(ctx, slog.LevelWarn, "the API rejects this server's credential",
+			slog.String("tool", c.tool.definition.Name), slog.String("upstream", c.upstream.Name), slog.String("credential", c.upstream.Credential))
+	}
 }
 
 // safeError is a failure that has a sentence for the caller.
@@ -182,8 +200,12 @@ type safeError interface {
 	Safe() string
 }
 
-// failed maps a call without an answer and tells the operator why.
-func (r *Runner) failed(ctx context.Context, c *call, err error) Result {
+// failed maps a call without an answer and tells the operator why. It is an
+// error only where the caller's own token is at fault.
+func (r *Runner) failed(ctx context.Context, c *call, err error) (Result, error) {
+	if refusal, ok := errors.AsType[*oauth.Refusal](err); ok {
+		return Result{}, refusal
+	}
 	c.outcome = "failed"
 	if reason, ok := errors.AsType[interface {
 		error
@@ -201,7 +223,7 @@ func (r *Runner) failed(ctx context.Context, c *call, err error) Result {
 		attrs = append(attrs, slog.String("error", safe.Error()))
 	}
 	r.logger.LogAttrs(ctx, slog.LevelWarn, "upstream call failed", attrs...)
-	return c.toolError(sentence)
+	return c.toolError(sentence), nil
 }
 
 // toolError is a result that says what went wrong.
@@ -228,7 +250,7 @@ func (c *call) audit(event string) telemetry.Audit {
 func (r *Runner) record(ctx context.Context, c *call, err error) {
 	audit := c.audit(telemetry.EventToolCall)
 	audit.Decision, audit.Reason = "allow", "ok"
-	audit.Upstream, audit.Credential = c.upstream.Name, c.upstream.Credential
+	audit.Upstream, audit.Credential, audit.Actor = c.upstream.Name, c.upstream.Credential, c.actor
 	audit.Status, audit.Latency = c.status, time.Since(c.started)
 	if err != nil {
 		audit.Decision, audit.Reason = "deny", reasonOf(err)

@@ -30,13 +30,14 @@ type stubSender struct {
 	calls   int
 	request *http.Request
 	token   secret.Value
+	actor   string
 }
 
-func (s *stubSender) Send(_ context.Context, r *http.Request, token secret.Value) (*http.Response, error) {
+func (s *stubSender) Send(_ context.Context, r *http.Request, _ oauth.Principal, token secret.Value) (*http.Response, string, error) {
 	s.calls++
 	s.request, s.token = r, token
 	if s.err != nil {
-		return nil, s.err
+		return nil, s.actor, s.err
 	}
 	header := s.header
 	if header == nil {
@@ -45,7 +46,7 @@ func (s *stubSender) Send(_ context.Context, r *http.Request, token secret.Value
 	return &http.Response{
 		StatusCode: s.status, Status: "999 the API's own words", Header: header,
 		Body: io.NopCloser(strings.NewReader(s.body)), ContentLength: int64(len(s.body)),
-	}, nil
+	}, s.actor, nil
 }
 
 // teamsCatalogue is the built-in tool with a credential mode and a rule more.

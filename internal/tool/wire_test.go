@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/credential"
 	"tecrolabs.dev/oauth-mcp-server/internal/egress"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 	"tecrolabs.dev/oauth-mcp-server/internal/tool"
@@ -30,7 +31,7 @@ func wired(t *testing.T, url string) *tool.Runner {
 	t.Cleanup(transport.CloseIdleConnections)
 	declared := catalogue.Upstreams()[0]
 	client, err := upstream.New(upstream.Config{
-		Name: declared.Name, URL: declared.URL, Credential: upstream.Forward,
+		Name: declared.Name, URL: declared.URL, Credentials: credential.Forward{Upstream: declared.Name},
 		Timeout: 5 * time.Second, MaxResponse: declared.MaxResponse, Transport: transport,
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 )
 
 // maxDrain bounds what is read of a body that nobody looks at, so that its
@@ -15,24 +16,26 @@ const maxDrain = 4 << 10
 // result is made from. Set-Cookie and all others end here.
 var kept = []string{"Content-Type", "Retry-After", "Www-Authenticate"}
 
-// answer turns what the API sent into a complete response in memory. The
-// result has no Request: that one holds the token.
+// looked lists the fields that this package itself looks at besides: what
+// memory.go needs.
+var looked = []string{"Age", "Cache-Control", "Etag", "Last-Modified", "Vary"}
+
+// answer turns what the API sent into a complete response in memory, and closes
+// response. The result has no Request: that one holds the credential.
 func (c *Client) answer(ctx context.Context, response *http.Response) (*http.Response, error) {
+	defer func() { _ = response.Body.Close() }()
 	complete := &http.Response{
 		Status: response.Status, StatusCode: response.StatusCode,
 		Proto: response.Proto, ProtoMajor: response.ProtoMajor, ProtoMinor: response.ProtoMinor,
 		Header: http.Header{}, Body: http.NoBody,
 	}
-	for _, name := range kept {
+	for _, name := range slices.Concat(kept, looked) {
 		if values := response.Header[name]; len(values) > 0 {
 			complete.Header[name] = values
 		}
 	}
 	if response.StatusCode < 200 || response.StatusCode > 299 {
-		// The status is the answer, however the body behaves.
-		if response.ContentLength >= 0 && response.ContentLength <= maxDrain {
-			_, _ = io.CopyN(io.Discard, response.Body, maxDrain)
-		}
+		drain(response) // the status is the answer, however the body behaves
 		return complete, nil
 	}
 	if response.ContentLength > c.maxResponse {
@@ -53,6 +56,21 @@ func (c *Client) answer(ctx context.Context, response *http.Response) (*http.Res
 	complete.ContentLength = n
 	complete.Body = io.NopCloser(&body)
 	return complete, nil
+}
+
+// drain reads a short body that nobody looks at.
+func drain(response *http.Response) {
+	if response.ContentLength >= 0 && response.ContentLength <= maxDrain {
+		_, _ = io.CopyN(io.Discard, response.Body, maxDrain)
+	}
+}
+
+// presentable removes what only this package looks at.
+func presentable(response *http.Response) *http.Response {
+	for _, name := range looked {
+		response.Header.Del(name)
+	}
+	return response
 }
 
 // bodyError marks an error met after the header had arrived.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/egress"
@@ -22,8 +23,8 @@ const (
 	Canceled                         // the caller went away
 	ClosedEarly                      // the connection broke or spoke something else than HTTP
 	ForbiddenAddress                 // an address outside the egress policy or outside the API's base URL
-	Busy                             // no free slot in time
-	NoCredential                     // nothing to forward; nothing was sent
+	Busy                             // no free slot in time, or too many wait already
+	CircuitOpen                      // the API failed too often just now; nothing was sent
 )
 
 // String returns the kind as a word for logs and metrics.
@@ -43,8 +44,8 @@ func (k Kind) String() string {
 		return "forbidden_address"
 	case Busy:
 		return "busy"
-	case NoCredential:
-		return "no_credential"
+	case CircuitOpen:
+		return "circuit_open"
 	default:
 		return "unknown"
 	}
@@ -79,6 +80,9 @@ func (f *Failure) Safe() string {
 	api := fmt.Sprintf("The API %q ", f.Upstream)
 	switch f.Kind {
 	case Timeout:
+		if f.Detail == "" {
+			return api + "did not begin to answer in time; try again later."
+		}
 		return api + "did not answer completely within " + f.Detail + "; try again later."
 	case Unreachable:
 		return api + "could not be reached; try again later."
@@ -92,8 +96,8 @@ func (f *Failure) Safe() string {
 		return api + "is at an address this server may not connect to; the operator has to look at its configuration."
 	case Busy:
 		return api + "is busy with other calls of this server; try again later."
-	case NoCredential:
-		return "There is no access token that could be sent to the API."
+	case CircuitOpen:
+		return api + "failed too often just now and is left alone for a moment; try again in " + f.Detail + "."
 	default:
 		return api + "could not be called."
 	}
@@ -106,12 +110,24 @@ func (c *Client) failure(kind Kind, cause error) *Failure {
 		failure.Detail = c.timeout.String()
 	case TooLarge:
 		failure.Detail = fmt.Sprintf("%d bytes", c.maxResponse)
+	case CircuitOpen:
+		pause := c.resilience.breaker.RemainingDelay() // 0 while the one trial is on its way
+		failure.Detail = fmt.Sprintf("%d seconds", max(1, int(math.Ceil(pause.Seconds()))))
 	case ClosedEarly:
 		// net/http quotes what it could not parse, which is the API's text.
 		if _, network := errors.AsType[*net.OpError](cause); !network && !errors.Is(cause, io.EOF) && !errors.Is(cause, io.ErrUnexpectedEOF) {
 			failure.Err = errors.New("not a well-formed HTTP answer")
 		}
 	default: // the other kinds have no limit to name
+	}
+	return failure
+}
+
+// broken says why an attempt has no answer.
+func (c *Client) broken(ctx context.Context, err error) *Failure {
+	failure := c.failure(classify(ctx, err), err)
+	if failure.Kind == Timeout && ctx.Err() == nil {
+		failure.Detail = "" // the time of a connection or of a first byte, not of the call
 	}
 	return failure
 }

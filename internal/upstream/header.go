@@ -24,6 +24,23 @@ var forbidden = []string{
 // forbiddenPrefixes does the same for families of fields.
 var forbiddenPrefixes = []string{"Proxy-", "Mcp-", "X-Forwarded-"}
 
+// isForbidden reports whether a field, by its canonical name, never goes out.
+func isForbidden(name string) bool {
+	return slices.Contains(forbidden, name) ||
+		slices.ContainsFunc(forbiddenPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}
+
+// forbiddenField returns a field of an operator's fixed ones that never goes
+// out.
+func forbiddenField(header http.Header) (name string, found bool) {
+	for name := range header {
+		if isForbidden(http.CanonicalHeaderKey(name)) {
+			return name, true
+		}
+	}
+	return "", false
+}
+
 // declared returns a fresh header set: what the tool's request declares minus
 // what is never sent, and our own User-Agent.
 func declared(from http.Header) http.Header {
@@ -31,8 +48,7 @@ func declared(from http.Header) http.Header {
 	hop := connectionOptions(from)
 	for name, values := range from {
 		name = http.CanonicalHeaderKey(name)
-		prefixed := func(prefix string) bool { return strings.HasPrefix(name, prefix) }
-		if slices.Contains(forbidden, name) || slices.Contains(hop, name) || slices.ContainsFunc(forbiddenPrefixes, prefixed) {
+		if isForbidden(name) || slices.Contains(hop, name) {
 			continue
 		}
 		header[name] = slices.Clone(values)

@@ -87,7 +87,10 @@ func (o *observer) end(ctx context.Context, e *exchange, response *http.Response
 	switch {
 	case err != nil:
 		what = telemetry.Other
-		if failure, ok := errors.AsType[*Failure](err); ok {
+		if failure, ok := errors.AsType[interface {
+			error
+			Reason() string
+		}](err); ok {
 			what = failure.Reason()
 		}
 	default:

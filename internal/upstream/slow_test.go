@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/apptest/pipenet"
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
@@ -53,7 +54,7 @@ func TestReq075_SlowAnswersEndAtTheTimeout(t *testing.T) {
 				c := client(t, "http://localhost", func(cfg *Config) { cfg.Timeout, cfg.Transport = timeout, transport })
 
 				started := time.Now()
-				response, err := c.Send(t.Context(), get(t, "/teams"), secret.New("the-token"))
+				response, _, err := c.Send(t.Context(), get(t, "/teams"), oauth.Principal{}, secret.New("the-token"))
 				if tc.kind == 0 {
 					if err != nil {
 						t.Fatal(err)

@@ -1,20 +1,24 @@
 // Package upstream is HTTP to the APIs behind this server: one [Client] per
-// declared API, and the only code that puts a caller's token on a wire.
+// declared API.
 //
 // Start with [Client.Send]. It takes a request whose URL is relative to the
-// API's base, builds a fresh one and returns an answer that is complete,
-// bounded and in memory, or a [Failure] of a closed kind.
+// API's base, builds a fresh one, has it given its credential ([Credentials])
+// and returns an answer that is complete, bounded and in memory, or a [Failure]
+// of a closed kind. attempt.go has one attempt, resilience.go what stands around
+// the attempts, memory.go answers that are kept.
 //
-// It defends against a token reaching anybody but its API (the origin and base
-// path are pinned and checked again on the final URL, redirects are handed back
-// and never followed, there is no cookie jar and no proxy), against headers of
-// the incoming request leaking out (nothing is copied but what the tool
-// declared, minus a forbidden list), and against an API that is slow, endless
-// or compressed to death (one timeout, a byte cap behind decompression, a
-// concurrency cap).
+// It defends against a credential reaching anybody but its API (the origin and
+// base path are pinned and checked again on the final URL, redirects are handed
+// back or followed below the base path only, there is no cookie jar and no
+// proxy), against headers of the incoming request leaking out (nothing is copied
+// but what the tool declared, minus a forbidden list), and against an API that
+// is slow, endless, failing or compressed to death (one timeout, a byte cap
+// behind decompression, a concurrency cap with a bounded queue, a circuit
+// breaker). An API that is down costs its own calls an error and nobody else
+// anything: readiness does not depend on it.
 //
-// It does not decide who may call what, does not read tokens, and does not
-// retry.
+// It does not decide who may call what, and does not know where credentials
+// come from (package credential).
 package upstream
 
 import (
@@ -31,34 +35,48 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
-// Mode says which credential a request carries.
-type Mode int
-
-// The credential modes. There is no default: the zero Mode is refused.
-const (
-	Forward Mode = iota + 1 // the caller's own token, byte for byte (docs/adr/0004-forwarding-the-callers-token.md)
-	None                    // no Authorization header at all
-)
+// Credentials gives requests to one API their credential. Package credential has
+// one for each mode.
+type Credentials interface {
+	// Apply adds the credential for a call as the person as, whose own token is
+	// token, to header: at most one field. It returns who acts for that person
+	// ("act", RFC 8693 section 4.1), as audit records show it, "" for nobody.
+	// Errors are an *oauth.Refusal where the caller's token is at fault; others
+	// have a method Safe() string.
+	Apply(ctx context.Context, header http.Header, as oauth.Principal, token secret.Value) (actor string, err error)
+	// Rejected says that the API answered 401 to header. It reports whether
+	// another Apply may bring a credential that fares better.
+	Rejected(header http.Header, as oauth.Principal, token secret.Value) bool
+}
 
 // Defaults of the optional bounds.
 const (
 	defaultTimeout       = 10 * time.Second
 	defaultMaxResponse   = 1 << 20 // bytes
 	defaultMaxConcurrent = 64
+	defaultMaxQueue      = 128
 )
 
 // Config describes one API.
 type Config struct {
-	Name       string // in messages and logs
-	URL        string // absolute http or https URL: origin and base path
-	Credential Mode
+	Name        string // in messages and logs
+	URL         string // absolute http or https URL: origin and base path
+	Credentials Credentials
 
-	Timeout       time.Duration // for one call from queue to last byte; 0 means 10 s
+	Header http.Header // fixed fields of every request; no tool can replace them
+
+	Timeout       time.Duration // for one call from queue to last byte, retries included; 0 means 10 s
 	MaxResponse   int64         // bytes of a body after decompression; 0 means 1 MiB
-	MaxConcurrent int           // calls at a time, further ones wait; 0 means 64
+	MaxConcurrent int           // requests at a time, further ones wait; 0 means 64
+	MaxQueue      int           // calls that may wait besides, further ones are refused; 0 means 128
+	Retries       int           // further attempts of an idempotent call; 0 means none
+
+	FollowRedirects bool // of GET and HEAD, below the base URL only
+	Cache           bool // keep answers as the API allows, for the caller they were given to
 
 	// Transport carries the requests; it must not use a proxy, see
 	// egress.NewTransport. The Client never closes it.
@@ -80,11 +98,14 @@ type Config struct {
 type Client struct {
 	name        string
 	base        *url.URL
-	credential  Mode
+	credentials Credentials
+	header      http.Header
 	timeout     time.Duration
 	maxResponse int64
-	slots       chan struct{}
+	follow      bool
 	transport   http.RoundTripper
+	resilience  *resilience
+	memory      *memory // nil: nothing is kept
 	observer    *observer
 }
 
@@ -103,11 +124,14 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		complain(err.Error())
 	}
-	if cfg.Credential != Forward && cfg.Credential != None {
-		complain("its credential must be forward or none; there is no default")
+	if cfg.Credentials == nil {
+		complain("it needs a credential mode; there is no default")
 	}
-	if cfg.Timeout < 0 || cfg.MaxResponse < 0 || cfg.MaxConcurrent < 0 {
-		complain("its timeout, response limit and concurrency limit must not be negative")
+	if cfg.Timeout < 0 || cfg.MaxResponse < 0 || cfg.MaxConcurrent < 0 || cfg.MaxQueue < 0 || cfg.Retries < 0 {
+		complain("its timeout, limits and retries must not be negative")
+	}
+	if name, found := forbiddenField(cfg.Header); found {
+		complain("its fixed headers must not have " + name)
 	}
 	if cfg.Transport == nil {
 		complain("it needs a transport")
@@ -115,25 +139,30 @@ func New(cfg Config) (*Client, error) {
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}
-	if cfg.Timeout == 0 {
-		cfg.Timeout = defaultTimeout
+	orDefault(&cfg.Timeout, defaultTimeout)
+	orDefault(&cfg.MaxResponse, defaultMaxResponse)
+	orDefault(&cfg.MaxConcurrent, defaultMaxConcurrent)
+	orDefault(&cfg.MaxQueue, defaultMaxQueue)
+	c := &Client{
+		name: cfg.Name, base: base, credentials: cfg.Credentials, header: cfg.Header.Clone(),
+		timeout: cfg.Timeout, maxResponse: cfg.MaxResponse, follow: cfg.FollowRedirects, transport: cfg.Transport,
+		resilience: newResilience(cfg.MaxConcurrent, cfg.MaxQueue, cfg.Retries, cfg.Timeout),
 	}
-	if cfg.MaxResponse == 0 {
-		cfg.MaxResponse = defaultMaxResponse
+	if cfg.Cache {
+		c.memory = newMemory()
 	}
-	if cfg.MaxConcurrent == 0 {
-		cfg.MaxConcurrent = defaultMaxConcurrent
-	}
-	observer, err := newObserver(cfg, base.Hostname(), base.Port())
-	if err != nil {
+	if c.observer, err = newObserver(cfg, base.Hostname(), base.Port()); err != nil {
 		return nil, fmt.Errorf("upstream %q: %w", cfg.Name, err)
 	}
-	return &Client{
-		name: cfg.Name, base: base, credential: cfg.Credential,
-		timeout: cfg.Timeout, maxResponse: cfg.MaxResponse,
-		slots: make(chan struct{}, cfg.MaxConcurrent), transport: cfg.Transport,
-		observer: observer,
-	}, nil
+	return c, nil
+}
+
+// orDefault replaces a zero by its default.
+func orDefault[T comparable](value *T, fallback T) {
+	var zero T
+	if *value == zero {
+		*value = fallback
+	}
 }
 
 // parseBase checks the base URL of an API.
@@ -171,81 +200,59 @@ func isLoopback(host string) bool {
 	return err == nil && addr.IsLoopback()
 }
 
-// Send performs r, whose URL is a path (and query) below the API's base, with
-// token as the credential mode says. The timeout covers everything, from
-// waiting for a free slot to the last byte; when ctx ends the call ends.
+// Send performs r, whose URL is a path (and query) below the API's base, for
+// the person as, whose own token is token. The timeout covers everything, from
+// obtaining the credential and waiting for a free slot to the last byte; when
+// ctx ends the call ends. A request that is idempotent although its method is
+// not says so as for net/http: with the header field Idempotency-Key, which
+// without a value is not sent.
 //
 // A 2xx answer comes with its whole body in memory. Any other answer, redirects
 // included, comes without: its body is nothing a client may see. Only the
-// header fields that a result is made from are kept. Every error is a *[Failure].
-func (c *Client) Send(ctx context.Context, r *http.Request, token secret.Value) (*http.Response, error) {
+// header fields that a result is made from are kept. actor says who acts for the
+// person in the credential that was sent, answered or not. Every error is a
+// *[Failure] or one of [Credentials].
+func (c *Client) Send(ctx context.Context, r *http.Request, as oauth.Principal, token secret.Value) (response *http.Response, actor string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	ctx, exchange := c.observer.begin(ctx, r.Method)
-	response, err := c.send(ctx, r, token)
+	response, actor, err = c.send(ctx, r, as, token)
 	c.observer.end(ctx, exchange, response, err)
-	return response, err
+	return response, actor, err
 }
 
-func (c *Client) send(ctx context.Context, r *http.Request, token secret.Value) (*http.Response, error) {
-	request, err := c.request(ctx, r, token)
+func (c *Client) send(ctx context.Context, r *http.Request, as oauth.Principal, token secret.Value) (response *http.Response, actor string, err error) {
+	call, err := c.prepare(r)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.Canceled) {
-			return nil, c.failure(Canceled, ctx.Err())
-		}
-		return nil, c.failure(Busy, ctx.Err())
+	if actor, err = c.credentials.Apply(ctx, call.header, as, token); err != nil {
+		return nil, "", c.uncredited(ctx, err)
 	}
-	// The transport itself and not an http.Client: that one follows redirects
-	// unless told otherwise; here there is nothing to tell.
-	response, err := c.transport.RoundTrip(request)
-	if err != nil {
-		return nil, c.failure(classify(ctx, err), err)
+	response, err = c.remembered(ctx, call, as, token)
+	if err != nil || response.StatusCode != http.StatusUnauthorized || !call.repeatable() ||
+		!c.credentials.Rejected(call.header, as, token) {
+		return response, actor, err
 	}
-	defer func() { _ = response.Body.Close() }()
-	return c.answer(ctx, response)
+	// The credential may have been an old one: once more with a new one.
+	if call, err = c.prepare(r); err != nil {
+		return nil, actor, err
+	}
+	if actor, err = c.credentials.Apply(ctx, call.header, as, token); err != nil {
+		return nil, "", c.uncredited(ctx, err)
+	}
+	response, err = c.remembered(ctx, call, as, token)
+	return response, actor, err
 }
 
-// request builds the outgoing request; nothing of r survives but its method,
-// path, query, body and declared header fields.
-func (c *Client) request(ctx context.Context, r *http.Request, token secret.Value) (*http.Request, error) {
-	target, err := join(c.base, r.URL)
-	if err != nil {
-		return nil, c.failure(ForbiddenAddress, err)
+// uncredited says why there is no credential: the call may have ended first.
+func (c *Client) uncredited(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return c.failure(Canceled, err)
+	case ctx.Err() != nil:
+		return c.failure(Timeout, err)
+	default:
+		return err
 	}
-	//nolint:gosec // join has just held the target against the declared base
-	request, err := http.NewRequestWithContext(ctx, r.Method, target.String(), r.Body)
-	if err != nil {
-		return nil, c.failure(ForbiddenAddress, errors.New("the request is not well formed"))
-	}
-	request.ContentLength, request.GetBody = r.ContentLength, r.GetBody
-	request.Header = declared(r.Header)
-	if c.credential == Forward {
-		if !sendable(token) {
-			return nil, c.failure(NoCredential, nil)
-		}
-		request.Header.Set("Authorization", "Bearer "+token.Reveal())
-	}
-	c.observer.introduce(ctx, request)
-	return request, nil
-}
-
-// sendable reports whether token can stand in a header as it is: visible ASCII
-// only, so that net/http neither trims nor replaces a byte of it.
-func sendable(token secret.Value) bool {
-	if !token.IsSet() {
-		return false
-	}
-	text := token.Reveal()
-	for i := range len(text) {
-		if text[i] < 0x21 || text[i] > 0x7e {
-			return false
-		}
-	}
-	return true
 }
