@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/app"
@@ -13,6 +14,7 @@ const maxDevPort = 65533
 type devCommand struct {
 	Port      int    `name:"port" default:"8000" placeholder:"PORT" help:"Port of the server; the authorization server and the Otus API take the next two. Default: 8000."`
 	SignIn    string `name:"sign-in" placeholder:"USER" help:"Sign this person in without asking: ana, bruno or carla."`
+	Exchange  bool   `name:"exchange" help:"Let the Otus API accept only tokens that were exchanged for it (RFC 8693), and the server exchange them."`
 	StackOnly bool   `name:"stack-only" help:"Start only the authorization server and the Otus API, for a server that runs elsewhere on this machine."`
 	LogLevel  string `name:"log-level" default:"warn" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"Least level that is logged: debug, info, warn or error. Default: warn."`
 	LogFormat string `name:"log-format" default:"text" enum:"json,text" placeholder:"FORMAT" help:"Form of the log lines on stderr: json or text. Default: text."`
@@ -26,6 +28,7 @@ Examples:
 
     oauth-mcp-server dev
     oauth-mcp-server dev --sign-in ana
+    oauth-mcp-server dev --exchange
     oauth-mcp-server dev --port 9000 --log-level debug`
 }
 
@@ -33,6 +36,9 @@ Examples:
 func (c *devCommand) Validate() error {
 	if c.Port < 1 || c.Port > maxDevPort {
 		return fmt.Errorf("--port must be from 1 to %d", maxDevPort)
+	}
+	if c.Exchange && c.StackOnly {
+		return errors.New("--exchange needs the server; leave --stack-only out")
 	}
 	return nil
 }
@@ -42,6 +48,7 @@ func (c *devCommand) Run(ctx context.Context, p process) error {
 	return app.Dev(ctx, app.DevOptions{
 		Port:      c.Port,
 		SignIn:    c.SignIn,
+		Exchange:  c.Exchange,
 		StackOnly: c.StackOnly,
 		LogLevel:  c.LogLevel,
 		LogFormat: c.LogFormat,

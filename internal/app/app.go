@@ -37,6 +37,9 @@ type Options struct {
 	Version string
 	// Listener takes the connections; nil means one at Config.ListenAddr.
 	Listener net.Listener
+	// Catalogue is used where the configuration names no file; nil means the
+	// built-in one.
+	Catalogue []byte
 	// LookupEnv reads the environment variables that a catalogue names for
 	// secrets; nil has none.
 	LookupEnv func(name string) (string, bool)

@@ -257,6 +257,32 @@ func TestDevSaysWhichPortsItNeeds(t *testing.T) {
 	}
 }
 
+// With --exchange the printed call works too, although Otus accepts nothing but
+// tokens for Otus alone: what it gets is not the printed token.
+func TestDevExchangesTokens(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stdout, stderr := &output{wrote: make(chan struct{}, 1)}, &output{wrote: make(chan struct{}, 1)}
+	ended, port := make(chan error, 1), freePorts(t)
+	go func() {
+		ended <- app.Dev(ctx, app.DevOptions{Port: port, SignIn: "ana", Exchange: true, LogLevel: "info", LogFormat: "json", Stdout: stdout, Stderr: stderr})
+	}()
+	<-stdout.wrote
+	curl := regexp.MustCompile(`curl -s (\S+) -H 'Content-Type: application/json' -H 'Authorization: Bearer ([^']+)' -d '([^']+)'`).FindStringSubmatch(stdout.String())
+	if curl == nil {
+		t.Fatalf("no curl line:\n%s", stdout)
+	}
+	if status, body := request(t, "POST", curl[1], curl[2], curl[3]); status != 200 || !strings.Contains(body, "Albatros") {
+		t.Errorf("the printed call: %d %s", status, body)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("dev stopped with %v", err)
+	}
+	if !strings.Contains(stderr.String(), `"credential":"exchange"`) {
+		t.Errorf("nothing was exchanged:\n%s", stderr)
+	}
+}
+
 func TestStackOnlyLeavesTheServerOut(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stdout := &output{wrote: make(chan struct{}, 1)}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,12 +16,14 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/config"
 	"tecrolabs.dev/oauth-mcp-server/internal/devstack"
 	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
+	"tecrolabs.dev/oauth-mcp-server/internal/tool"
 )
 
 // DevOptions is what the dev command hands over.
 type DevOptions struct {
 	Port      int    // of the server; the stack takes the next two
 	SignIn    string // person who is signed in without being asked; "" asks
+	Exchange  bool   // Otus accepts exchanged tokens only, and the server exchanges them
 	StackOnly bool   // only the stack, for a server that runs elsewhere on this machine
 	LogLevel  string
 	LogFormat string
@@ -64,12 +67,16 @@ func Dev(ctx context.Context, opts DevOptions) error {
 	if !logger.Enabled(ctx, slog.LevelInfo) {
 		cfg.AuditLog = telemetry.AuditOff // a terminal that was promised warnings only
 	}
-	a, err := New(ctx, Options{
+	server := Options{
 		Config:   cfg,
 		Logger:   logger,
 		Version:  opts.Version,
 		Listener: listeners[0],
-	})
+	}
+	if opts.Exchange {
+		exchanging(&server, stack)
+	}
+	a, err := New(ctx, server)
 	if err != nil {
 		return err
 	}
@@ -104,6 +111,21 @@ func DevConfig(serverURL string, urls devstack.URLs) config.Config {
 	cfg.OtusURL = urls.Otus
 	cfg.OAuthClientID = urls.ClientID
 	return cfg
+}
+
+// exchanging makes Otus accept nothing but tokens for Otus alone, and the server
+// exchange the caller's for such a one: one word and its settings in the
+// catalogue.
+func exchanging(server *Options, stack *devstack.Stack) {
+	const secretEnv = "DEV_SERVICE_SECRET" //nolint:gosec // the name of a variable
+	stack.DemandExchanged(true)
+	server.LookupEnv = func(name string) (string, bool) { return stack.ServiceSecret().Reveal(), name == secretEnv }
+	server.Catalogue = bytes.Replace(tool.BuiltIn(), []byte("credential: forward\n"), fmt.Appendf(nil, `credential: exchange
+    audience: ${OTUS_URL}
+    exchange:
+      token_url: %s/oauth/token
+      client: {id: %s, auth: client_secret_basic, secret_env: %s}
+`, stack.URLs().AuthorizationServer, devstack.ServiceClientID, secretEnv), 1)
 }
 
 // listenLoopback opens port, port+1 and port+2 on loopback, the first one only

@@ -20,6 +20,7 @@ import (
 // liveTools is the catalogue in use. Reload replaces it whole, or not at all.
 type liveTools struct {
 	cfg       config.Config
+	builtIn   []byte // where the configuration names no file
 	policy    egress.Policy
 	lookupEnv func(string) (string, bool) // nil: no variables
 	logger    *slog.Logger
@@ -37,8 +38,11 @@ type loadedTools struct {
 
 func newLiveTools(opts Options, policy egress.Policy) (*liveTools, error) {
 	t := &liveTools{
-		cfg: opts.Config, policy: policy, lookupEnv: opts.LookupEnv, logger: opts.Logger, telemetry: opts.Telemetry,
-		elevations: tool.NewElevations(),
+		cfg: opts.Config, builtIn: opts.Catalogue, policy: policy, lookupEnv: opts.LookupEnv, logger: opts.Logger,
+		telemetry: opts.Telemetry, elevations: tool.NewElevations(),
+	}
+	if t.builtIn == nil {
+		t.builtIn = tool.BuiltIn()
 	}
 	return t, t.load()
 }
@@ -46,7 +50,7 @@ func newLiveTools(opts Options, policy egress.Policy) (*liveTools, error) {
 // load reads the catalogue and puts it into use. After an error the one before
 // goes on serving.
 func (t *liveTools) load() error {
-	source, data := "the built-in catalogue", tool.BuiltIn()
+	source, data := "the built-in catalogue", t.builtIn
 	if t.cfg.ToolsFile != "" {
 		var err error
 		if source, data, err = readCatalogue(t.cfg.ToolsFile); err != nil {

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"testing"
+	"time"
 )
 
 func TestPolicyRefusesSpecialAddresses(t *testing.T) {
@@ -68,5 +69,37 @@ func TestReq045_TransportChecksTheDialledAddress(t *testing.T) {
 			continue
 		}
 		_ = response.Body.Close()
+	}
+}
+
+// A server that takes connections and never speaks holds nobody up for longer
+// than was declared.
+func TestReq075_ConnectAndResponseTimes(t *testing.T) {
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	for name, tc := range map[string]struct {
+		scheme string
+		limits Limits
+	}{
+		"handshake": {"https", Limits{Connect: 50 * time.Millisecond}},
+		"response":  {"http", Limits{Response: 50 * time.Millisecond}},
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, tc.scheme+"://"+silent.Addr().String(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		transport := NewTransportWithin(Policy{AllowLoopback: true}, nil, tc.limits)
+		began := time.Now()
+		response, err := transport.RoundTrip(request)
+		if response != nil {
+			_ = response.Body.Close()
+		}
+		if timeout, ok := errors.AsType[net.Error](err); !ok || !timeout.Timeout() || time.Since(began) > dialTimeout {
+			t.Errorf("%s: %v after %s", name, err, time.Since(began))
+		}
+		transport.CloseIdleConnections()
 	}
 }
