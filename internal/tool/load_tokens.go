@@ -1,12 +1,12 @@
 package tool
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/egress"
 	"tecrolabs.dev/oauth-mcp-server/internal/strictyaml"
 )
 
@@ -167,7 +167,7 @@ func (l *loader) static(node *yaml.Node, path string) *Static {
 		}
 	case !fieldNamePattern.MatchString(static.Header):
 		l.Add(block.Fields["header"], block.At("header"), "a header name has letters, digits and -")
-	case !strings.EqualFold(static.Header, "Authorization") && reservedField(http.CanonicalHeaderKey(static.Header)):
+	case !strings.EqualFold(static.Header, "Authorization") && egress.IsReserved(static.Header):
 		l.Add(block.Fields["header"], block.At("header"), "this header belongs to the connection; name another")
 	}
 	if static.Prefix != "" && !plainValue(strings.TrimSuffix(static.Prefix, " ")) {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/egress"
 	"tecrolabs.dev/oauth-mcp-server/internal/strictyaml"
 )
 
@@ -165,7 +166,7 @@ func (l *loader) headers(entry strictyaml.Object) map[string]string {
 		switch {
 		case !fieldNamePattern.MatchString(name):
 			l.Add(block.Fields[name], block.At(strictyaml.Clip(name)), "a header name has letters, digits and -")
-		case reservedField(canonical):
+		case egress.IsReserved(name):
 			l.Add(block.Fields[name], block.At(name), "this header belongs to the connection, or carries a credential; for those there is credential: static")
 		case seen[canonical]:
 			l.Add(block.Fields[name], block.At(name), "the header is there twice; remove one")
@@ -175,17 +176,6 @@ func (l *loader) headers(entry strictyaml.Object) map[string]string {
 		headers[name], seen[canonical] = value, true
 	}
 	return headers
-}
-
-// reservedField reports whether a header field is not for a catalogue to set:
-// what package upstream never sends for a tool.
-func reservedField(canonical string) bool {
-	reserved := []string{
-		"Authorization", "Cookie", "Cookie2", "Set-Cookie", "Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding",
-		"Upgrade", "Forwarded", "Via", "X-Real-Ip", "Origin", "Referer", "Host", "Content-Length", "Accept-Encoding", "Expect", "User-Agent",
-	}
-	return slices.Contains(reserved, canonical) || strings.HasPrefix(canonical, "Proxy-") ||
-		strings.HasPrefix(canonical, "Mcp-") || strings.HasPrefix(canonical, "X-Forwarded-")
 }
 
 func plainValue(value string) bool {

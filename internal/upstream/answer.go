@@ -38,12 +38,16 @@ func (c *Client) answer(ctx context.Context, response *http.Response) (*http.Res
 		drain(response) // the status is the answer, however the body behaves
 		return complete, nil
 	}
-	if response.ContentLength > c.maxResponse {
+	length := response.ContentLength
+	if response.Request != nil && response.Request.Method == http.MethodHead {
+		length = 0 // it is that of another answer (RFC 9110 section 9.3.2)
+	}
+	if length > c.maxResponse {
 		return nil, c.failure(TooLarge, nil)
 	}
 	var body bytes.Buffer
-	if response.ContentLength > 0 {
-		body.Grow(int(response.ContentLength) + bytes.MinRead)
+	if length > 0 {
+		body.Grow(int(length) + bytes.MinRead)
 	}
 	// The body is behind the transport's decompression: a bomb is cut here too.
 	n, err := body.ReadFrom(io.LimitReader(response.Body, c.maxResponse+1))

@@ -4,37 +4,18 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/egress"
 )
 
 // userAgent tells an API's operator who is calling.
 const userAgent = "oauth-mcp-server"
 
-// forbidden lists header fields that never go out, whoever declared them: they
-// carry credentials, belong to one connection (RFC 9110 section 7.6.1), say
-// where a request came from, or are the transport's own business. (With an
-// Accept-Encoding of ours the transport would hand over compressed bytes, and
-// the size limit would count those.)
-var forbidden = []string{
-	"Authorization", "Dpop", "Client-Cert", "Client-Cert-Chain", "Cookie", "Cookie2", "Set-Cookie",
-	"Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
-	"Forwarded", "Via", "X-Real-Ip", "Origin", "Referer",
-	"Host", "Content-Length", "Accept-Encoding", "Expect", "User-Agent",
-}
-
-// forbiddenPrefixes does the same for families of fields.
-var forbiddenPrefixes = []string{"Proxy-", "Mcp-", "X-Forwarded-"}
-
-// isForbidden reports whether a field, by its canonical name, never goes out.
-func isForbidden(name string) bool {
-	return slices.Contains(forbidden, name) ||
-		slices.ContainsFunc(forbiddenPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
-}
-
-// forbiddenField returns a field of an operator's fixed ones that never goes
+// reservedField returns a field of an operator's fixed ones that never goes
 // out.
-func forbiddenField(header http.Header) (name string, found bool) {
+func reservedField(header http.Header) (name string, found bool) {
 	for name := range header {
-		if isForbidden(http.CanonicalHeaderKey(name)) {
+		if egress.IsReserved(name) {
 			return name, true
 		}
 	}
@@ -48,7 +29,7 @@ func declared(from http.Header) http.Header {
 	hop := connectionOptions(from)
 	for name, values := range from {
 		name = http.CanonicalHeaderKey(name)
-		if isForbidden(name) || slices.Contains(hop, name) {
+		if egress.IsReserved(name) || slices.Contains(hop, name) {
 			continue
 		}
 		header[name] = slices.Clone(values)

@@ -130,7 +130,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Timeout < 0 || cfg.MaxResponse < 0 || cfg.MaxConcurrent < 0 || cfg.MaxQueue < 0 || cfg.Retries < 0 {
 		complain("its timeout, limits and retries must not be negative")
 	}
-	if name, found := forbiddenField(cfg.Header); found {
+	if name, found := reservedField(cfg.Header); found {
 		complain("its fixed headers must not have " + name)
 	}
 	if cfg.Transport == nil {

@@ -272,6 +272,23 @@ func hijack(w http.ResponseWriter, use func(net.Conn, *bufio.ReadWriter)) {
 	}
 }
 
+// The length in an answer to HEAD is not that of its own body, and 204 has none.
+func TestAnswersWithoutABody(t *testing.T) {
+	server := start(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			w.Header().Set("Content-Length", "99999999999")
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	c := client(t, server.URL, nil)
+	for method, want := range map[string]int{http.MethodHead: http.StatusOK, http.MethodDelete: http.StatusNoContent} {
+		if status, err := sendAs(t, c, method, nil); status != want || err != nil {
+			t.Errorf("%s: %d, %v", method, status, err)
+		}
+	}
+}
+
 // A status is an answer even when the body that comes with it never ends.
 func TestErrorBodiesAreNotWaitedFor(t *testing.T) {
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {

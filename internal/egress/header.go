@@ -1,0 +1,30 @@
+package egress
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// reserved lists header fields of requests that no tool and no catalogue may
+// set: they carry credentials, belong to one connection (RFC 9110 section
+// 7.6.1), say where a request came from, or are the transport's own business.
+// (With an Accept-Encoding of ours the transport would hand over compressed
+// bytes, and a size limit would count those.)
+var reserved = []string{
+	"Authorization", "Dpop", "Client-Cert", "Client-Cert-Chain", "Cookie", "Cookie2", "Set-Cookie",
+	"Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+	"Forwarded", "Via", "X-Real-Ip", "Origin", "Referer",
+	"Host", "Content-Length", "Accept-Encoding", "Expect", "User-Agent",
+}
+
+// reservedPrefixes does the same for families of fields.
+var reservedPrefixes = []string{"Proxy-", "Mcp-", "X-Forwarded-"}
+
+// IsReserved reports whether a header field, however it is spelled, is not for
+// tools and catalogues to set.
+func IsReserved(name string) bool {
+	name = http.CanonicalHeaderKey(name)
+	return slices.Contains(reserved, name) ||
+		slices.ContainsFunc(reservedPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}
