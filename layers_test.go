@@ -31,6 +31,7 @@ var layers = map[string]int{
 	"internal/strictyaml":  1,
 	"internal/site":        1,
 	"internal/telemetry":   1,
+	"internal/paramstyle":  1,
 
 	"internal/bearer":     2,
 	"internal/authcode":   2,
