@@ -44,6 +44,7 @@ var layers = map[string]int{
 	"internal/login":      2,
 	"internal/ratelimit":  2,
 	"internal/devstack":   2,
+	"internal/openapi":    2,
 
 	"internal/edge": 3,
 	"internal/mcp":  3,

@@ -1,0 +1,249 @@
+package openapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/paramstyle"
+)
+
+// Bounds of the details of one operation.
+const (
+	maxNotes  = 50
+	maxScopes = 64
+)
+
+// worker is the state of one Details.
+type worker struct {
+	document *Document
+	details  Details
+}
+
+func (w *worker) note(node *yaml.Node, format string, args ...any) {
+	note := fmt.Sprintf("line %d: %s", node.Line, fmt.Sprintf(format, args...))
+	if len(w.details.Notes) < maxNotes && !slices.Contains(w.details.Notes, note) {
+		w.details.Notes = append(w.details.Notes, note)
+	}
+}
+
+// Details works out what a tool needs to know of one of the document's
+// operations. Whatever cannot be understood and cannot be left out is a
+// *[DocumentError]; other errors are the context's.
+func (d *Document) Details(ctx context.Context, o Operation) (*Details, error) {
+	w := &worker{document: d}
+	err := w.work(ctx, o)
+	if found, ok := errors.AsType[*DocumentError](err); ok {
+		return nil, &DocumentError{Line: found.Line, Operation: o.Key(), Text: found.Text}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &w.details, nil
+}
+
+func (w *worker) work(ctx context.Context, o Operation) error {
+	var err error
+	if w.details.Path, err = paramstyle.ParseTemplate(o.Path); err != nil {
+		return problem(o.node, "the path %s %v", quote(o.Path), err)
+	}
+	list, err := w.parameters(o)
+	if err != nil {
+		return err
+	}
+	content, err := w.body(o)
+	if err != nil {
+		return err
+	}
+	parameters := make([]Parameter, len(list))
+	for i := range list {
+		parameters[i] = list[i].Parameter
+	}
+	for i, name := range argumentNames(parameters, w.details.Body != nil) {
+		list[i].Argument, parameters[i].Argument = name, name
+	}
+	w.details.Parameters = parameters
+	w.details.Input, err = w.makeSchema(ctx, request, o.node, func(s *schemas) (object, error) { return w.input(s, o, list, content) })
+	if err != nil {
+		return err
+	}
+	if err := w.output(ctx, o); err != nil {
+		return err
+	}
+	if err := w.security(o); err != nil {
+		return err
+	}
+	w.details.Servers = servers(o.node)
+	if w.details.Servers == nil {
+		w.details.Servers = servers(o.item)
+	}
+	return nil
+}
+
+// input makes the schema of the arguments: one property for each parameter, and
+// one for the body.
+func (w *worker) input(s *schemas, o Operation, list []declared, content *yaml.Node) (object, error) {
+	s.base64 = w.details.Body != nil && w.details.Body.Kind == BodyMultipart
+	properties, required := object{}, []string{}
+	for _, p := range list {
+		property, err := s.convert(p.schema, 0)
+		if err != nil {
+			return object{}, err
+		}
+		property.describe(prose(get(p.node, "description")))
+		if flag(get(p.node, "deprecated")) {
+			property.set("deprecated", []byte("true"))
+		}
+		properties.add(p.Argument, property.json())
+		if p.Required {
+			required = append(required, p.Argument)
+		}
+	}
+	if body := w.details.Body; body != nil {
+		property, err := w.bodySchema(s, content)
+		if err != nil {
+			return object{}, err
+		}
+		node, err := w.document.resolve(get(o.node, "requestBody"))
+		if err != nil {
+			return object{}, err
+		}
+		property.describe(prose(get(node, "description")))
+		properties.add(body.Argument, property.json())
+		if body.Required {
+			required = append(required, body.Argument)
+		}
+	}
+	root := object{}
+	root.add("type", []byte(`"object"`))
+	root.add("properties", properties.json())
+	if len(required) > 0 {
+		root.add("required", textsJSON(required))
+	}
+	root.add("additionalProperties", []byte("false"))
+	return root, nil
+}
+
+// bodySchema returns the schema of the body argument.
+func (w *worker) bodySchema(s *schemas, content *yaml.Node) (object, error) {
+	switch w.details.Body.Kind {
+	case BodyText, BodyBinary:
+		property := object{}
+		property.set("type", []byte(`"string"`))
+		if w.details.Body.Kind == BodyBinary {
+			property.set("contentEncoding", []byte(`"base64"`))
+		}
+		return property, nil
+	default:
+		return s.convert(get(content, "schema"), 0)
+	}
+}
+
+// output makes the schema of the first success that is answered in JSON. A
+// schema that cannot be made is left out: the answer can do without.
+func (w *worker) output(ctx context.Context, o Operation) error {
+	responses := fields(get(o.node, "responses"))
+	slices.SortStableFunc(responses, func(a, b field) int { return strings.Compare(a.key.Value, b.key.Value) })
+	for _, f := range responses {
+		if !isSuccess(f.key.Value) {
+			continue
+		}
+		response, err := w.document.resolve(f.value)
+		if err != nil {
+			w.note(f.value, "%s; the answer has no schema", describe(err))
+			continue
+		}
+		for _, media := range fields(get(response, "content")) {
+			kind, ok := bodyKind(media.key.Value)
+			chosen, err := w.document.resolve(media.value)
+			schema := get(chosen, "schema")
+			if err != nil || !ok || kind != BodyJSON || schema == nil {
+				continue
+			}
+			w.details.Output, err = w.makeSchema(ctx, answer, schema, func(s *schemas) (object, error) { return s.convert(schema, 0) })
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err != nil {
+				w.note(schema, "%s; the answer has no schema", describe(err))
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+// describe returns what an error says, without the line.
+func describe(err error) string {
+	if found, ok := errors.AsType[*DocumentError](err); ok {
+		return found.Text
+	}
+	return err.Error()
+}
+
+// isSuccess reports whether a key of responses is of the class 2xx.
+func isSuccess(key string) bool {
+	if strings.EqualFold(key, "2XX") {
+		return true
+	}
+	status, err := strconv.Atoi(key)
+	return err == nil && status >= 200 && status < 300
+}
+
+// security reads the scopes of the first alternative. What is declared with the
+// operation wins, an empty list too (OpenAPI 3.2 section 4.10).
+func (w *worker) security(o Operation) error {
+	node := get(o.node, "security")
+	if node == nil {
+		node = get(w.document.root, "security")
+	}
+	alternatives := items(node)
+	for i, alternative := range alternatives {
+		scopes, err := w.scopes(alternative)
+		switch {
+		case err != nil:
+			return err
+		case i == 0:
+			w.details.Scopes = scopes
+		case !slices.Equal(scopes, w.details.Scopes):
+			w.note(node, "there are %d alternatives of security with different scopes; the first is taken", len(alternatives))
+			return nil
+		}
+	}
+	return nil
+}
+
+// scopes returns the scopes of all schemes of one alternative.
+func (w *worker) scopes(alternative *yaml.Node) ([]string, error) {
+	var scopes []string
+	for _, f := range fields(alternative) {
+		if !w.hasScopes(f.key.Value) {
+			continue
+		}
+		for _, scope := range texts(f.value) {
+			if !slices.Contains(scopes, scope) {
+				scopes = append(scopes, scope)
+			}
+			if len(scopes) > maxScopes {
+				return nil, problem(f.key, "more than the %d scopes allowed are required", maxScopes)
+			}
+		}
+	}
+	return scopes, nil
+}
+
+// hasScopes reports whether the names a security scheme is required with are
+// OAuth scopes; for others they are roles that mean nothing outside the document.
+func (w *worker) hasScopes(name string) bool {
+	scheme, err := w.document.resolve(get(get(get(w.document.root, "components"), "securitySchemes"), name))
+	if err != nil {
+		return false
+	}
+	kind := text(get(scheme, "type"))
+	return kind == "oauth2" || kind == "openIdConnect"
+}
