@@ -24,6 +24,10 @@ FUZZTIMEOUT ?= 5m
 lint_version = $(shell awk '$$1 == "github.com/golangci/golangci-lint/v2" { print $$2; exit }' tools/go.mod)
 golangci = bin/golangci-lint-$(lint_version)
 
+# The clients and the documents of the end-to-end tests, npm packages each pinned
+# by the lock file of their folder.
+packages = e2e/node_modules/.package-lock.json e2e/openapi/node_modules/.package-lock.json
+
 # What the tree looks like, to compare before and after. The clone may belong to
 # another user than the one who builds.
 tree_state = { git -c safe.directory='*' status --porcelain; git -c safe.directory='*' diff; }
@@ -37,7 +41,7 @@ dev: ## Run the server with a development authorization server and API
 	go run ./cmd/oauth-mcp-server dev
 
 .PHONY: test
-test: e2e/node_modules/.package-lock.json ## Everything CI runs: check, fuzz, all tests with the race detector, mutate
+test: $(packages) ## Everything CI runs: check, fuzz, all tests with the race detector, mutate
 	@mkdir -p bin && $(tree_state) > bin/tree.before
 	@$(MAKE) check fuzz race mutate
 	@$(tree_state) | diff bin/tree.before - || { echo "make test has changed the tree"; exit 1; }
@@ -47,7 +51,7 @@ race: ## Run all tests with the race detector, in random order
 	go test -race -shuffle=on -count=1 -timeout=10m ./...
 
 .PHONY: e2e
-e2e: e2e/node_modules/.package-lock.json ## Run the end-to-end tests, with clients of other people
+e2e: $(packages) ## Run the end-to-end tests, with clients of other people
 	go test -race -shuffle=on -count=1 -timeout=10m -v ./e2e/...
 
 .PHONY: bench
@@ -115,6 +119,6 @@ $(golangci): tools/go.mod tools/go.sum
 	@touch "$@"
 
 # npm writes this file last, and only when it has installed everything.
-e2e/node_modules/.package-lock.json: e2e/package.json e2e/package-lock.json
-	npm --prefix e2e ci --ignore-scripts --no-audit --no-fund
+$(packages): %/node_modules/.package-lock.json: %/package.json %/package-lock.json
+	npm --prefix $* ci --ignore-scripts --no-audit --no-fund
 	@touch "$@"
