@@ -1,12 +1,14 @@
 package schema
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/google/jsonschema-go/jsonschema"
 )
@@ -36,10 +38,11 @@ type Schema struct {
 }
 
 // member is one declared property, which can be checked on its own so that a
-// refusal can name it.
+// refusal can name it. That is compiled when it is first needed: documents have
+// thousands of properties, most of which nobody ever sends.
 type member struct {
 	source   *jsonschema.Schema
-	resolved *jsonschema.Resolved
+	resolved func() (*jsonschema.Resolved, error)
 }
 
 // Compile reads a schema. The error is an *[Error].
@@ -67,10 +70,9 @@ func Compile(text []byte) (*Schema, error) {
 	if s.resolved, err = root.Resolve(&jsonschema.ResolveOptions{ValidateDefaults: true}); err != nil {
 		return nil, s.graph.locate(err)
 	}
-	for name := range root.Properties {
-		if s.members[name], err = compileMember(text, name); err != nil {
-			return nil, err
-		}
+	text = bytes.Clone(text) // kept for the members
+	for name, source := range root.Properties {
+		s.members[name] = member{source, sync.OnceValues(func() (*jsonschema.Resolved, error) { return compileMember(text, name) })}
 	}
 	return s, nil
 }
@@ -82,23 +84,18 @@ const (
 	memberID = "urn:schema:member"
 )
 
-func compileMember(text []byte, name string) (member, error) {
+func compileMember(text []byte, name string) (*jsonschema.Resolved, error) {
 	root := &jsonschema.Schema{} // the library wants each document resolved once
 	if err := json.Unmarshal(text, root); err != nil {
-		return member{}, err
+		return nil, err
 	}
 	if root.ID == "" {
 		root.ID = rootID
 	}
-	m := member{source: root.Properties[name]}
 	around := &jsonschema.Schema{
 		ID: memberID, Ref: root.ID + "#/properties/" + pointerFragment(name), Defs: map[string]*jsonschema.Schema{"root": root},
 	}
-	var err error
-	if m.resolved, err = around.Resolve(nil); err != nil {
-		return member{}, problem("/properties/"+escape(name), "%v", err)
-	}
-	return m, nil
+	return around.Resolve(nil)
 }
 
 // pointerFragment makes a name part of a JSON pointer in a URI (RFC 6901 section 6).
@@ -131,8 +128,11 @@ func (s *Schema) Validate(value any) error {
 // value must be [Schema.Bounded] as a part of the whole.
 func (s *Schema) Member(name string, value any) (wanted string) {
 	m, declared := s.members[name]
-	if !declared || m.resolved.Validate(value) == nil {
+	if !declared {
 		return ""
+	}
+	if resolved, err := m.resolved(); err != nil || resolved.Validate(value) == nil {
+		return "" // the whole decides anyway
 	}
 	return words(m.source)
 }
