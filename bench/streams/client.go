@@ -181,6 +181,7 @@ type workers struct {
 type worker struct {
 	url, token string
 	lines      *bufio.Reader
+	calls      int
 }
 
 func openWorkers(ctx context.Context, s *server, count int) (*workers, error) {
@@ -194,7 +195,7 @@ func openWorkers(ctx context.Context, s *server, count int) (*workers, error) {
 		if err != nil {
 			return nil, err
 		}
-		w.each = append(w.each, &worker{s.url + endpoint, token, bufio.NewReader(body)})
+		w.each = append(w.each, &worker{url: s.url + endpoint, token: token, lines: bufio.NewReader(body)})
 	}
 	return w, nil
 }
@@ -226,13 +227,14 @@ func (w *workers) call(ctx context.Context, calls int) (took []time.Duration, fa
 	return took, failed, err
 }
 
-const toolCall = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"otus_teams"}}`
+const toolCall = `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"otus_teams"}}`
 
 // call makes one call and reports whether its answer is a result.
 func (w *worker) call(ctx context.Context, client *http.Client) (ok bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, strings.NewReader(toolCall))
+	w.calls++
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, strings.NewReader(fmt.Sprintf(toolCall, w.calls)))
 	if err != nil {
 		return false, err
 	}

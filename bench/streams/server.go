@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -36,10 +37,13 @@ type server struct {
 	trust   *x509.CertPool // nil: plain HTTP
 	process *exec.Cmd
 	stops   []func()
+
+	mu     sync.Mutex
+	tokens map[string]string // by person
 }
 
 func startServer(ctx context.Context, p plan, say func(string, ...any)) (*server, error) {
-	s := &server{}
+	s := &server{tokens: map[string]string{}}
 	if err := s.start(ctx, p, say); err != nil {
 		s.stop()
 		return nil, err
@@ -90,7 +94,12 @@ func (s *server) start(ctx context.Context, p plan, say func(string, ...any)) er
 			return err
 		}
 	}
-	s.process.Stderr = os.Stderr
+	log, err := os.Create(filepath.Join(folder, "log")) // with one audit record for each call
+	if err != nil {
+		return err
+	}
+	s.stops = append(s.stops, func() { _ = log.Close() })
+	s.process.Stderr = log
 	if err := s.process.Start(); err != nil {
 		return err
 	}
@@ -203,10 +212,22 @@ func (s *server) tlsConfig() *tls.Config {
 	return &tls.Config{RootCAs: s.trust, ServerName: "localhost", MinVersion: tls.VersionTLS12}
 }
 
-// token returns one of the n-th person. 30 streams of one person are below the
-// server's bound.
+// streamsOfOne is how many streams each person has, with one token for all of
+// them. It is below the server's bound.
+const streamsOfOne = 30
+
+// token returns the token of a stream.
 func (s *server) token(stream int) (string, error) {
-	minted, err := s.stack.Mint(devstack.Mint{Subject: "bench|" + strconv.Itoa(stream/30), Lifetime: time.Hour})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	person := "bench|" + strconv.Itoa(stream/streamsOfOne)
+	if token, known := s.tokens[person]; known {
+		return token, nil
+	}
+	minted, err := s.stack.Mint(devstack.Mint{Subject: person, Lifetime: time.Hour})
+	if err == nil {
+		s.tokens[person] = minted.AccessToken
+	}
 	return minted.AccessToken, err
 }
 
