@@ -58,7 +58,7 @@ func Dev(ctx context.Context, opts DevOptions) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if opts.StackOnly {
 		group.Go(func() error { return stack.Run(ctx) })
-		if err := printStack(opts.Stdout, stack.URLs(), serverURL); err != nil {
+		if err := printStack(opts.Stdout, stack, serverURL); err != nil {
 			return err
 		}
 		return group.Wait()
@@ -167,17 +167,22 @@ func (a *App) awaitReady(ctx context.Context) error {
 	return nil
 }
 
-func printStack(w io.Writer, urls devstack.URLs, serverURL string) error {
+func printStack(w io.Writer, stack *devstack.Stack, serverURL string) error {
+	urls := stack.URLs()
 	_, err := fmt.Fprintf(w, `The development stack is running for a server at %[1]s.
 
   Authorization server  %[2]s   (AUTHORIZATION_SERVERS)
   Token issuer          %[3]s   (JWT_ISSUER)
   Otus API              %[4]s   (OTUS_URL)
   Client                %[5]s   (OAUTH_CLIENT_ID)
+  Introspection         %[7]s   (INTROSPECT)
+    as                  %[8]s   (INTROSPECTION_CLIENT_ID)
+    with                %[9]s   (INTROSPECTION_CLIENT_SECRET)
   Token forge           %[6]s
 
 Stop with Ctrl-C.
-`, serverURL, urls.AuthorizationServer, urls.TokenIssuer, urls.Otus, urls.ClientID, urls.TokenForge)
+`, serverURL, urls.AuthorizationServer, urls.TokenIssuer, urls.Otus, urls.ClientID, urls.TokenForge,
+		urls.Introspection, devstack.DevResourceID, stack.ResourceSecret().Reveal())
 	return err
 }
 

@@ -18,6 +18,8 @@ const (
 	maxIssued        = 20000
 	maxOtusRequests  = 2000
 	maxPublishedKeys = 4
+	maxOpaque        = 1000 // tokens that only introspection can read
+	maxRevoked       = 1000
 )
 
 // bounded is a map that forgets its oldest element when it is full. It has no

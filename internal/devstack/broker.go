@@ -1,6 +1,7 @@
 package devstack
 
 import (
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/egress"
+	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
 // broker is the authorization server together with the token signer.
@@ -27,6 +29,9 @@ type broker struct {
 	storage   *storage
 	signIns   *signIns
 	verifier  *verifier
+	spoken    *spoken
+	resource  *client // the resource server that asks about tokens
+	service   *client // the one that exchanges them
 	core      *op.LegacyServer
 	faults    *idpFaults
 	fetches   atomic.Int64
@@ -41,17 +46,21 @@ func newBroker(cfg Config, origin string, urls URLs, keys *keyring) (*broker, er
 		redirectURIs: []string{cfg.ServerURL + "/auth/callback"}, anyLoopback: true,
 	}
 	transport := egress.NewTransport(egress.Policy{AllowLoopback: true}, nil)
-	clients := newRegistry(preset, newDocuments(transport, time.Now))
+	resource := &client{id: DevResourceID, name: "Resource server", authMethod: oidc.AuthMethodBasic, secret: secret.New(rand.Text())}
+	service := newServiceClient()
+	clients := newRegistry(newDocuments(transport, time.Now), preset, resource, service)
 	store := &storage{clients: clients, grants: newGrants(time.Now), keys: keys, lifetime: cfg.TokenLifetime}
 	provider, err := op.NewProvider(&op.Config{AuthMethodPost: true, GrantTypeRefreshToken: true, CodeMethodS256: true},
 		store, op.StaticIssuer(urls.AuthorizationServer), op.WithAllowInsecure())
 	if err != nil {
 		return nil, fmt.Errorf("provider: %w", err)
 	}
+	said := newSpoken(time.Now)
 	return &broker{
+		spoken: said, resource: resource, service: service,
 		origin: origin, urls: urls, resources: apis, clients: clients, storage: store,
 		signIns:  newSignIns(cfg.SignIn, time.Now),
-		verifier: &verifier{keys: keys, issuer: urls.TokenIssuer, now: time.Now},
+		verifier: &verifier{keys: keys, spoken: said, issuer: urls.TokenIssuer, now: time.Now},
 		core:     op.NewLegacyServer(provider, *op.DefaultEndpoints),
 		faults:   &idpFaults{},
 		issued:   journal[string]{max: maxIssued},
@@ -77,6 +86,7 @@ func (b *broker) routes(mux *http.ServeMux) {
 	public(tokenPath, post, b.token)
 	public(revokePath, post, b.revoke)
 	public(registerPath, post, b.register)
+	mux.Handle("POST "+introspectPath, api(b.logger, b.introspect))
 	public(userinfoPath, []string{http.MethodGet, http.MethodPost}, b.userinfo)
 	mux.Handle("GET "+authorizePath, browser(b.logger, b.authorize))
 	mux.Handle("POST "+authorizePath, browser(b.logger, b.authorize))

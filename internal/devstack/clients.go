@@ -16,8 +16,12 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
-// DevClientID is the public client that is registered from the start.
-const DevClientID = "dev-public-client"
+// The clients that are registered from the start: a public one for people, and
+// the resource server, whose secret [Stack.ResourceSecret] tells.
+const (
+	DevClientID   = "dev-public-client"
+	DevResourceID = "dev-resource-server"
+)
 
 // idTokenLifetime is Auth0's default, in round figures.
 const idTokenLifetime = 10 * time.Hour
@@ -138,19 +142,19 @@ func checkRedirectURI(raw string) error {
 
 var errUnknownClient = errors.New("no such client")
 
-// registry finds clients: the two pre-registered ones, those registered dynamically
+// registry finds clients: the pre-registered ones, those registered dynamically
 // and those that are described by a document at their id.
 type registry struct {
 	documents *documents
 
+	presets []*client
+
 	mu      sync.Mutex
-	preset  *client
-	service *client
 	dynamic *bounded[string, *client]
 }
 
-func newRegistry(preset *client, docs *documents) *registry {
-	return &registry{documents: docs, preset: preset, service: newServiceClient(), dynamic: newBounded[string, *client](maxClients)}
+func newRegistry(docs *documents, presets ...*client) *registry {
+	return &registry{documents: docs, presets: presets, dynamic: newBounded[string, *client](maxClients)}
 }
 
 func (r *registry) add(c *client) {
@@ -161,11 +165,8 @@ func (r *registry) add(c *client) {
 
 // find returns the client with that id. A URL is looked up on the network.
 func (r *registry) find(ctx context.Context, id string) (*client, error) {
-	if id == r.preset.id {
-		return r.preset, nil
-	}
-	if id == r.service.id {
-		return r.service, nil
+	if at := slices.IndexFunc(r.presets, func(preset *client) bool { return preset.id == id }); at >= 0 {
+		return r.presets[at], nil
 	}
 	if strings.Contains(id, "://") {
 		return r.documents.client(ctx, id)

@@ -198,7 +198,7 @@ func (b *broker) sign(claims object, audience []string, scopes oauth.Scopes, end
 }
 
 // ServiceSecret returns the secret of the client [ServiceClientID].
-func (s *Stack) ServiceSecret() secret.Value { return s.broker.clients.service.secret }
+func (s *Stack) ServiceSecret() secret.Value { return s.broker.service.secret }
 
 // DemandExchanged makes the Otus API accept only tokens that are for Otus and
 // nothing else, as an exchange gives them, or everything again.

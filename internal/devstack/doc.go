@@ -6,8 +6,9 @@
 //     authentication, PKCE, token creation) is zitadel/oidc's op package; what
 //     MCP clients need beyond that stands around it: dynamic registration (RFC
 //     7591), client id metadata documents, resource indicators (RFC 8707), iss
-//     in every authorization response (RFC 9207), rotating refresh tokens, a
-//     page to sign in and consent, and for services token exchange (RFC 8693).
+//     in every authorization response (RFC 9207), rotating refresh tokens,
+//     introspection (RFC 7662), a page to sign in and consent, and for services
+//     token exchange (RFC 8693).
 //   - Auth0, which signs the tokens: issuer http://localhost:PORT/auth0/ with
 //     the trailing slash, RS256, its own metadata and key set.
 //   - Otus, the API: it validates tokens by itself and answers GET /teams.
@@ -16,7 +17,8 @@
 // live for a minute. Beside the truth there is a switchboard to leave it: the
 // token forge ([Stack.Mint], POST /dev/tokens) mints tokens with one named
 // defect, [Stack.SetIdPFault] and [Stack.SetOtusFault] (POST /dev/faults) make
-// either side misbehave, [Stack.RotateKeys] changes keys while running.
+// either side misbehave, [Stack.RotateKeys] and [Stack.ReplaceKey]
+// change keys while running.
 //
 // Start with [New], [Stack.Run] and [Stack.URLs]; authorize.go has the flow.
 //

@@ -3,6 +3,8 @@ package devstack
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
@@ -152,6 +154,28 @@ func signWith(key *rsa.PrivateKey, input []byte) ([]byte, error) {
 func signPS256(d *draft, input []byte) ([]byte, error) {
 	sum := sha256.Sum256(input)
 	return rsa.SignPSS(rand.Reader, d.key.private, crypto.SHA256, sum[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+}
+
+// signOther signs with a key of another algorithm than RS256 (RFC 7518 section
+// 3.1, RFC 8037 section 3.1).
+func signOther(key otherKey) func(*draft, []byte) ([]byte, error) {
+	return func(_ *draft, input []byte) ([]byte, error) {
+		sum := sha256.Sum256(input)
+		switch private := key.private.(type) {
+		case *rsa.PrivateKey:
+			return rsa.SignPSS(rand.Reader, private, crypto.SHA256, sum[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+		case *ecdsa.PrivateKey:
+			r, s, err := ecdsa.Sign(rand.Reader, private, sum[:])
+			if err != nil {
+				return nil, fmt.Errorf("sign: %w", err)
+			}
+			const half = 32 // bytes of each part, for P-256
+			return append(r.FillBytes(make([]byte, half)), s.FillBytes(make([]byte, half))...), nil
+		case ed25519.PrivateKey:
+			return ed25519.Sign(private, input), nil
+		}
+		return nil, fmt.Errorf("no way to sign with %T", key.private)
+	}
 }
 
 func signNothing(*draft, []byte) ([]byte, error) { return nil, nil }

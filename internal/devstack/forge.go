@@ -36,7 +36,15 @@ type Mint struct {
 	CertHash string        // "x5t#S256" of the certificate to bind it to; "" binds it to none
 	Actor    string        // "act": who acts for the person; "" means nobody
 	MayAct   string        // "may_act": who may act for the person; "" means that it is not said
+
+	Algorithm string // one of [Algorithms]; "" means RS256
+	// Format is "jwt", or "opaque" for a token that only introspection can read
+	// and whose defect shows in its claims, if it is one of claims; "" means jwt.
+	Format string
 }
+
+// formatOpaque is the [Mint].Format of tokens that only their issuer can read.
+const formatOpaque = "opaque"
 
 // Mint forges a token response. The token is good in everything but the defect
 // that was asked for. Unlike the token endpoint it takes any audience and any
@@ -68,7 +76,10 @@ func (s *Stack) Mint(m Mint) (TokenResponse, error) {
 	if m.DPoPKey == devKey {
 		m.DPoPKey = s.prover.thumbprint
 	}
-	d := s.draft(owner, m)
+	d, err := s.draft(owner, m)
+	if err != nil {
+		return TokenResponse{}, err
+	}
 	if m.Defect != "" {
 		at := slices.IndexFunc(defects, func(candidate defect) bool { return candidate.name == m.Defect })
 		if at < 0 {
@@ -76,9 +87,16 @@ func (s *Stack) Mint(m Mint) (TokenResponse, error) {
 		}
 		defects[at].spoil(d)
 	}
-	token, err := d.assemble()
-	if err != nil {
-		return TokenResponse{}, fmt.Errorf("forge a token: %w", err)
+	var token string
+	switch m.Format {
+	case "", "jwt":
+		if token, err = d.assemble(); err != nil {
+			return TokenResponse{}, fmt.Errorf("forge a token: %w", err)
+		}
+	case formatOpaque:
+		token = s.broker.spoken.keep(d.claims, time.Now().Add(m.Lifetime))
+	default:
+		return TokenResponse{}, fmt.Errorf("unknown format %q; there are jwt, opaque", m.Format)
 	}
 	s.broker.issued.add(token)
 	return TokenResponse{AccessToken: token, TokenType: tokenType(m.DPoPKey), ExpiresIn: int64(m.Lifetime.Seconds()), Scope: m.Scope}, nil
@@ -86,7 +104,7 @@ func (s *Stack) Mint(m Mint) (TokenResponse, error) {
 
 // draft is a token that is good in every respect, made of the same claims as
 // one of the token endpoint.
-func (s *Stack) draft(owner person, m Mint) *draft {
+func (s *Stack) draft(owner person, m Mint) (*draft, error) {
 	keys := s.broker.storage.keys
 	key := keys.current()
 	now := time.Now()
@@ -131,7 +149,16 @@ func (s *Stack) draft(owner person, m Mint) *draft {
 	if m.MayAct != "" {
 		d.claims.add("may_act", party{Subject: m.MayAct})
 	}
-	return d
+	if m.Algorithm != "" && m.Algorithm != "RS256" {
+		other, err := keys.other(m.Algorithm)
+		if err != nil {
+			return nil, err
+		}
+		d.header.set("alg", m.Algorithm)
+		d.header.set("kid", other.id)
+		d.sign = signOther(other)
+	}
+	return d, nil
 }
 
 // confirmation is the "cnf" of a token, nil for one that is bound to nothing.
@@ -159,7 +186,7 @@ func tokenType(dpopKey string) string {
 
 // forgeParameters are those of POST /dev/tokens. auth_time is in seconds since 1970,
 // dpop_jkt is named as in RFC 9449 section 10, x5t is the value of "x5t#S256".
-var forgeParameters = []string{"user", "scope", "resource", "audience", "lifetime", "defect", "client_id", "acr", "auth_time", "dpop_jkt", "x5t"}
+var forgeParameters = []string{"user", "scope", "resource", "audience", "lifetime", "defect", "client_id", "acr", "auth_time", "dpop_jkt", "x5t", "algorithm", "format"}
 
 // forge answers POST /dev/tokens. Other than the token endpoint it asks for no
 // proof of anything: it is for curl and tests on this machine.
@@ -195,6 +222,7 @@ func (s *Stack) forge(w http.ResponseWriter, r *http.Request) error {
 		Defect: r.PostForm.Get("defect"), ClientID: r.PostForm.Get("client_id"),
 		ACR: r.PostForm.Get("acr"), AuthTime: authTime,
 		DPoPKey: r.PostForm.Get("dpop_jkt"), CertHash: r.PostForm.Get("x5t"),
+		Algorithm: r.PostForm.Get("algorithm"), Format: r.PostForm.Get("format"),
 	})
 	if err != nil {
 		return badRequest(oauth.CodeInvalidRequest, err.Error())
@@ -212,6 +240,8 @@ func (s *Stack) forgeHelp(w http.ResponseWriter, _ *http.Request) error {
 	return writeJSON(w, http.StatusOK, map[string]any{
 		"parameters": forgeParameters,
 		"users":      peopleIDs(),
+		"algorithms": Algorithms(),
+		"formats":    []string{"jwt", formatOpaque},
 		"defects":    about,
 	})
 }

@@ -110,7 +110,7 @@ func TestEachDefectSpoilsWhatItSays(t *testing.T) {
 	stranger, right := &foreign.PublicKey, &key.private.PublicKey
 	published := func(token string) bool {
 		kid, _ := head(token)["kid"].(string)
-		_, ok := keys.find(kid)
+		_, ok := keys.find(kid, "RS256")
 		return ok
 	}
 

@@ -1,10 +1,15 @@
 package devstack
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/go-jose/go-jose/v4"
@@ -48,8 +53,47 @@ type keyring struct {
 	// when first asked for.
 	stranger func() (*rsa.PrivateKey, error)
 
-	mu   sync.Mutex
-	keys []signingKey
+	mu     sync.Mutex
+	keys   []signingKey
+	others []otherKey // for the forge, made when first asked for
+}
+
+// otherKey signs with another algorithm than RS256.
+type otherKey struct {
+	id        string
+	algorithm jose.SignatureAlgorithm
+	private   crypto.Signer
+}
+
+// Algorithms returns what [Mint].Algorithm may be. The first one is what the
+// token endpoint signs with.
+func Algorithms() []string { return []string{"RS256", "PS256", "ES256", "EdDSA"} }
+
+// other returns the key for one of the further algorithms. From the first time
+// on, all of them are published.
+func (r *keyring) other(algorithm string) (otherKey, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.others == nil {
+		ps256, err := rsa.GenerateKey(rand.Reader, keyBits)
+		if err != nil {
+			return otherKey{}, fmt.Errorf("generate a key: %w", err)
+		}
+		es256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return otherKey{}, fmt.Errorf("generate a key: %w", err)
+		}
+		_, edDSA, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			return otherKey{}, fmt.Errorf("generate a key: %w", err)
+		}
+		r.others = []otherKey{{rand.Text(), jose.PS256, ps256}, {rand.Text(), jose.ES256, es256}, {rand.Text(), jose.EdDSA, edDSA}}
+	}
+	at := slices.IndexFunc(r.others, func(key otherKey) bool { return string(key.algorithm) == algorithm })
+	if at < 0 {
+		return otherKey{}, fmt.Errorf("unknown algorithm %q; there are %s", algorithm, strings.Join(Algorithms(), ", "))
+	}
+	return r.others[at], nil
 }
 
 func newKeyring() (*keyring, error) {
@@ -107,15 +151,28 @@ func (r *keyring) published() []op.Key {
 	return keys
 }
 
-// find returns the published key with that id.
-func (r *keyring) find(id string) (*rsa.PublicKey, bool) {
+// replace signs with a new key from now on and publishes it under the id of the
+// old one, which vanishes: what careless providers do.
+func (r *keyring) replace() error {
+	next, err := newSigningKey()
+	if err != nil {
+		return err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	at := slices.IndexFunc(r.keys, func(key signingKey) bool { return key.id == id })
-	if at < 0 {
-		return nil, false
+	next.id = r.keys[0].id
+	r.keys[0] = next
+	return nil
+}
+
+// find returns the published key with that id and algorithm.
+func (r *keyring) find(id, algorithm string) (crypto.PublicKey, bool) {
+	for _, key := range r.jwks().Keys {
+		if key.KeyID == id && key.Algorithm == algorithm {
+			return key.Key, true
+		}
 	}
-	return &r.keys[at].private.PublicKey, true
+	return nil, false
 }
 
 // jwks returns the key set document (RFC 7517 section 5).
@@ -125,6 +182,11 @@ func (r *keyring) jwks() jose.JSONWebKeySet {
 		set.Keys = append(set.Keys, jose.JSONWebKey{
 			KeyID: key.ID(), Algorithm: string(key.Algorithm()), Use: key.Use(), Key: key.Key(),
 		})
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, key := range r.others {
+		set.Keys = append(set.Keys, jose.JSONWebKey{KeyID: key.id, Algorithm: string(key.algorithm), Use: "sig", Key: key.private.Public()})
 	}
 	return set
 }

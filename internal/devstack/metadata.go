@@ -7,18 +7,19 @@ import (
 
 // Paths of the authorization server and of the token signer.
 const (
-	brokerPath    = "/ares"
-	signerPath    = "/auth0/"
-	authorizePath = brokerPath + "/authorize"
-	signInPath    = brokerPath + "/sign-in"
-	tokenPath     = brokerPath + "/oauth/token"
-	revokePath    = brokerPath + "/oauth/revoke"
-	registerPath  = brokerPath + "/register"
-	userinfoPath  = brokerPath + "/userinfo"
-	jwksPath      = signerPath + ".well-known/jwks.json"
-	forgePath     = "/dev/tokens"
-	proofPath     = "/dev/proofs"
-	faultsPath    = "/dev/faults"
+	brokerPath     = "/ares"
+	signerPath     = "/auth0/"
+	authorizePath  = brokerPath + "/authorize"
+	signInPath     = brokerPath + "/sign-in"
+	tokenPath      = brokerPath + "/oauth/token"
+	revokePath     = brokerPath + "/oauth/revoke"
+	introspectPath = brokerPath + "/oauth/introspect"
+	registerPath   = brokerPath + "/register"
+	userinfoPath   = brokerPath + "/userinfo"
+	jwksPath       = signerPath + ".well-known/jwks.json"
+	forgePath      = "/dev/tokens"
+	proofPath      = "/dev/proofs"
+	faultsPath     = "/dev/faults"
 )
 
 // serverMetadata is the document of RFC 8414 section 2 and OpenID Connect
@@ -30,6 +31,8 @@ type serverMetadata struct {
 	TokenEndpoint         string   `json:"token_endpoint,omitempty"`
 	RegistrationEndpoint  string   `json:"registration_endpoint,omitempty"`
 	RevocationEndpoint    string   `json:"revocation_endpoint,omitempty"`
+	IntrospectionEndpoint string   `json:"introspection_endpoint"`
+	IntrospectionMethods  []string `json:"introspection_endpoint_auth_methods_supported"`
 	UserinfoEndpoint      string   `json:"userinfo_endpoint,omitempty"`
 	JWKSURI               string   `json:"jwks_uri"`
 	Scopes                []string `json:"scopes_supported,omitempty"`
@@ -58,6 +61,8 @@ func (b *broker) brokerMetadata(w http.ResponseWriter, _ *http.Request) error {
 		TokenEndpoint:         base + tokenPath,
 		RegistrationEndpoint:  base + registerPath,
 		RevocationEndpoint:    base + revokePath,
+		IntrospectionEndpoint: b.urls.Introspection,
+		IntrospectionMethods:  confidentialMethods,
 		UserinfoEndpoint:      base + userinfoPath,
 		JWKSURI:               b.urls.JWKS,
 		Scopes:                standardScopes,
@@ -77,14 +82,16 @@ func (b *broker) brokerMetadata(w http.ResponseWriter, _ *http.Request) error {
 }
 
 // signerMetadata answers the token signer's well-known URL. It has no endpoints
-// of its own here: people are sent to the broker.
+// for people: they are sent to the broker.
 func (b *broker) signerMetadata(w http.ResponseWriter, _ *http.Request) error {
 	return writeJSON(w, http.StatusOK, serverMetadata{
-		Issuer:            b.urls.TokenIssuer,
-		JWKSURI:           b.urls.JWKS,
-		ResponseTypes:     []string{"code"},
-		SubjectTypes:      []string{"public"},
-		IDTokenAlgorithms: []string{"RS256"},
+		Issuer:                b.urls.TokenIssuer,
+		IntrospectionEndpoint: b.urls.Introspection,
+		IntrospectionMethods:  confidentialMethods,
+		JWKSURI:               b.urls.JWKS,
+		ResponseTypes:         []string{"code"},
+		SubjectTypes:          []string{"public"},
+		IDTokenAlgorithms:     []string{"RS256"},
 	})
 }
 

@@ -24,6 +24,7 @@ const (
 // Values of token_endpoint_auth_method and grant_types (RFC 7591 section 2).
 var (
 	supportedAuthMethods = []string{"none", "client_secret_basic", "client_secret_post"}
+	confidentialMethods  = supportedAuthMethods[1:]
 	supportedGrantTypes  = []string{"authorization_code", "refresh_token"}
 )
 

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
 // Timeouts and bounds of the two servers.
@@ -43,6 +45,7 @@ type URLs struct {
 	AuthorizationServer string // issuer of the authorization server
 	TokenIssuer         string // "iss" of the tokens, with its trailing slash
 	JWKS                string
+	Introspection       string // as [DevResourceID]
 	Otus                string // base URL of the API
 	ClientID            string // public, any loopback redirect URI and ServerURL/auth/callback
 	TokenForge          string // POST, see [Mint]
@@ -96,7 +99,7 @@ func New(cfg Config) (*Stack, error) {
 	}
 	origin, otusURL := "http://localhost:"+authPort, "http://localhost:"+otusPort
 	urls := URLs{
-		AuthorizationServer: origin + brokerPath, TokenIssuer: origin + signerPath, JWKS: origin + jwksPath,
+		AuthorizationServer: origin + brokerPath, TokenIssuer: origin + signerPath, JWKS: origin + jwksPath, Introspection: origin + introspectPath,
 		Otus: otusURL, ClientID: DevClientID, TokenForge: origin + forgePath, ProofForge: origin + proofPath, Faults: otusURL + faultsPath,
 	}
 	b, err := newBroker(cfg, origin, urls, keys)
@@ -205,6 +208,22 @@ func (s *Stack) RotateKeys(overlap bool) {
 		s.logger.Error("key rotation failed", slog.String("error", err.Error()))
 	}
 }
+
+// ReplaceKey signs with a new key from now on and publishes it under the key id
+// of the old one, which vanishes. If no key can be made, the old one stays and
+// the log says so.
+func (s *Stack) ReplaceKey() {
+	if err := s.broker.storage.keys.replace(); err != nil {
+		s.logger.Error("key replacement failed", slog.String("error", err.Error()))
+	}
+}
+
+// ResourceSecret returns the secret of the client [DevResourceID], new at each
+// start.
+func (s *Stack) ResourceSecret() secret.Value { return s.broker.resource.secret }
+
+// Revoke makes introspection say that an access token is not active any more.
+func (s *Stack) Revoke(token string) { s.broker.spoken.revoke(token) }
 
 // SetIdPFault makes the authorization server and the token signer misbehave
 // from now on. The zero value heals them.

@@ -173,8 +173,8 @@ func (b *broker) respondTokens(ctx context.Context, request *tokenRequest, ident
 	return answer, nil
 }
 
-// revoke answers POST /ares/oauth/revoke (RFC 7009). An unknown token is fine;
-// an access token is too, though it lives on: it is a JWT.
+// revoke answers POST /ares/oauth/revoke (RFC 7009). An unknown token is fine. A
+// JWT lives on for whoever does not ask the introspection endpoint.
 func (b *broker) revoke(w http.ResponseWriter, r *http.Request) error {
 	form, err := postedForm(w, r)
 	if err != nil {
@@ -185,6 +185,9 @@ func (b *broker) revoke(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	b.storage.grants.revoke(form.Get("token"), verified.GetID())
+	if claims, err := b.verifier.verify(form.Get("token")); err == nil && claims.ClientID == verified.GetID() {
+		b.spoken.revoke(form.Get("token"))
+	}
 	w.WriteHeader(http.StatusOK)
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 // development, so that the two can disagree.
 type verifier struct {
 	keys   *keyring
+	spoken *spoken
 	issuer string
 	now    func() time.Time
 }
@@ -39,17 +40,12 @@ type tokenClaims struct {
 // verify checks signature, issuer, subject and time; the audience is the
 // caller's matter.
 func (v *verifier) verify(token string) (tokenClaims, error) {
-	signed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256})
-	if err != nil {
-		return tokenClaims{}, errors.New("not a token signed with RS256")
-	}
-	key, known := v.keys.find(signed.Signatures[0].Header.KeyID)
-	if !known {
-		return tokenClaims{}, errors.New("signed with an unknown key")
-	}
-	payload, err := signed.Verify(key)
-	if err != nil {
-		return tokenClaims{}, errors.New("wrong signature")
+	payload, opaque := v.spoken.read(token)
+	if !opaque {
+		var err error
+		if payload, err = v.payload(token); err != nil {
+			return tokenClaims{}, err
+		}
 	}
 	var claims tokenClaims
 	if err := json.Unmarshal(payload, &claims); err != nil {
@@ -67,6 +63,24 @@ func (v *verifier) verify(token string) (tokenClaims, error) {
 		return tokenClaims{}, errors.New("not valid yet")
 	}
 	return claims, nil
+}
+
+// payload returns the claims of a JWT whose signature is good.
+func (v *verifier) payload(token string) ([]byte, error) {
+	signed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA})
+	if err != nil {
+		return nil, errors.New("not a signed token")
+	}
+	header := signed.Signatures[0].Header
+	key, known := v.keys.find(header.KeyID, header.Algorithm)
+	if !known {
+		return nil, errors.New("signed with an unknown key")
+	}
+	payload, err := signed.Verify(key)
+	if err != nil {
+		return nil, errors.New("wrong signature")
+	}
+	return payload, nil
 }
 
 // meantFor reports whether the token's audience names one of the given APIs.
