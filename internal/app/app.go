@@ -213,7 +213,7 @@ func (a *App) newEdge() (*edge.Edge, error) {
 		Routes: edge.Routes(edge.Handlers{
 			Index:        index,
 			Health:       edge.HealthHandler(),
-			Ready:        edge.ReadyHandler(a.Unready),
+			Ready:        edge.ReadyHandler(a.Unready, a.verifier.Keys),
 			Metadata:     edge.MetadataHandler(cfg.ServerURL, a.metadata),
 			AuthStart:    signIn.Start,
 			AuthCallback: signIn.Callback,

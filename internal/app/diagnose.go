@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/config"
@@ -62,8 +63,7 @@ func Doctor(ctx context.Context, loaded config.Loaded, problems []*config.Proble
 	outside := diagnose.Doctor(ctx, diagnose.DoctorConfig{
 		ServerURL:            cfg.ServerURL,
 		AuthorizationServers: cfg.AuthorizationServers,
-		JWTIssuer:            cfg.JWTIssuer,
-		JWKSURL:              cfg.JWKSURL,
+		Issuers:              issuersOf(cfg),
 		Scopes:               cfg.ScopesSupported,
 		OwnTLS:               cfg.TLSCertFile != "",
 		BehindProxy:          len(cfg.TrustedProxies) > 0,
@@ -76,6 +76,34 @@ func Doctor(ctx context.Context, loaded config.Loaded, problems []*config.Proble
 	return report
 }
 
+func issuersOf(cfg config.Config) []diagnose.Issuer {
+	var issuers []diagnose.Issuer
+	for _, issuer := range cfg.TrustedIssuers() {
+		issuers = append(issuers, diagnose.Issuer{
+			Server: issuer.Server, Name: issuer.Issuer, JWKSURL: issuer.JWKSURL, Algorithms: issuer.Algorithms,
+			Introspection: issuer.Introspection.Tokens != "", IntrospectionURL: issuer.Introspection.URL,
+		})
+	}
+	return issuers
+}
+
+// audiencesOf returns the audiences that are accepted of an issuer, those of
+// every issuer when it is none that is trusted.
+func audiencesOf(cfg config.Config, name string) []string {
+	var all []string
+	for _, issuer := range cfg.TrustedIssuers() {
+		if name != "" && issuer.Issuer == name {
+			return issuer.Audiences
+		}
+		for _, audience := range issuer.Audiences {
+			if !slices.Contains(all, audience) {
+				all = append(all, audience)
+			}
+		}
+	}
+	return all
+}
+
 func egressPolicy(cfg config.Config) egress.Policy {
 	return egress.Policy{AllowLoopback: !cfg.Production(), Allow: cfg.EgressAllow}
 }
@@ -83,7 +111,7 @@ func egressPolicy(cfg config.Config) egress.Policy {
 // Explain takes a token apart and, unless offline, asks the verifier that a
 // server of this valid configuration has.
 func Explain(ctx context.Context, cfg config.Config, token secret.Value, offline bool) (diagnose.Explanation, error) {
-	explain := diagnose.ExplainConfig{Token: token, Audiences: cfg.Audiences()}
+	explain := diagnose.ExplainConfig{Token: token, Audiences: func(issuer string) []string { return audiencesOf(cfg, issuer) }}
 	if offline {
 		return diagnose.Explain(ctx, explain), nil
 	}

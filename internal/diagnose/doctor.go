@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -24,8 +23,7 @@ type Upstream struct {
 type DoctorConfig struct {
 	ServerURL            string
 	AuthorizationServers []string
-	JWTIssuer            string // "" means the authorization servers'
-	JWKSURL              string // "" means that of the issuer's metadata
+	Issuers              []Issuer // whose tokens are accepted
 	Scopes               oauth.Scopes
 	OwnTLS               bool // the server ends TLS itself
 	BehindProxy          bool // proxies are trusted
@@ -43,14 +41,14 @@ func Doctor(ctx context.Context, cfg DoctorConfig) Report {
 	d := &doctor{cfg: cfg, fetcher: discovery.NewFetcher(cfg.Transport)}
 	d.serverURL()
 	d.scopes()
-	var servers []discovery.Metadata
+	servers := map[string]discovery.Metadata{}
 	for n, issuer := range cfg.AuthorizationServers {
 		metadata, ok := d.authorizationServer(ctx, "authorization-server-"+strconv.Itoa(n+1), issuer)
 		if ok {
-			servers = append(servers, metadata)
+			servers[issuer] = metadata
 		}
 	}
-	d.keys(ctx, servers)
+	d.issuers(ctx, servers)
 	for _, upstream := range cfg.Upstreams {
 		d.upstream(ctx, upstream)
 	}
@@ -169,58 +167,6 @@ func (d *doctor) form(ctx context.Context, issuer string) string {
 		}
 	}
 	return "nowhere"
-}
-
-// keys looks at the keys that token signatures will be checked with.
-func (d *doctor) keys(ctx context.Context, servers []discovery.Metadata) {
-	if d.cfg.JWTIssuer != "" && d.cfg.JWKSURL == "" {
-		metadata, err := d.fetcher.Metadata(ctx, d.cfg.JWTIssuer)
-		if err != nil {
-			d.add(Problem, "jwt-issuer", "RFC 8414 section 3", "no metadata of "+d.cfg.JWTIssuer+": "+err.Error(),
-				"Check JWT_ISSUER, or set JWKS_URL if it publishes no metadata.")
-			return
-		}
-		if metadata.Issuer != d.cfg.JWTIssuer {
-			d.add(Problem, "jwt-issuer", "RFC 8725 section 3.8", fmt.Sprintf("it calls itself %q; tokens are compared byte for byte", metadata.Issuer),
-				"Write it in JWT_ISSUER exactly so, slash included.")
-		} else {
-			d.ok("jwt-issuer", metadata.Issuer)
-		}
-		servers = []discovery.Metadata{metadata}
-	}
-	if d.cfg.JWKSURL != "" {
-		servers = []discovery.Metadata{{JWKSURI: d.cfg.JWKSURL}}
-	}
-	var asked []string
-	for _, server := range servers {
-		if slices.Contains(asked, server.JWKSURI) {
-			continue
-		}
-		asked = append(asked, server.JWKSURI)
-		d.keySet(ctx, server.JWKSURI)
-	}
-}
-
-func (d *doctor) keySet(ctx context.Context, where string) {
-	const name, fix = "keys", "Check JWKS_URL and JWT_ISSUER; the issuer must publish an RSA key of at least 2048 bits for RS256."
-	if where == "" {
-		d.add(Problem, name, "RFC 8414 section 2", "the issuer's metadata has no jwks_uri", fix)
-		return
-	}
-	body, err := d.fetcher.Document(ctx, where)
-	if err != nil {
-		d.add(Problem, name, "RFC 7517 section 5", err.Error(), fix)
-		return
-	}
-	set, err := readKeySet(body)
-	switch {
-	case err != nil:
-		d.add(Problem, name, "RFC 7517 section 5", where+": "+err.Error(), fix)
-	case set.usable == 0:
-		d.add(Problem, name, "RFC 7517 section 4", where+" has no usable key for RS256: "+set.String(), fix)
-	default:
-		d.ok(name, where+": "+set.String())
-	}
 }
 
 // upstream asks an API without a token: any answer below 500 that is not a

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -31,6 +32,10 @@ func startIDP(t *testing.T) *idp {
 	}
 	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) { write(w, p.metadata) })
 	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) { write(w, map[string]any{"keys": p.keys}) })
+	mux.HandleFunc("POST /introspect/{status}", func(w http.ResponseWriter, r *http.Request) {
+		status, _ := strconv.Atoi(r.PathValue("status"))
+		w.WriteHeader(status)
+	})
 	mux.HandleFunc("GET /otus", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(p.otus) })
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
@@ -65,8 +70,10 @@ func TestDoctorFindsEachDefect(t *testing.T) {
 		{"nobody ends TLS", func(_ *idp, c *diagnose.DoctorConfig) { c.BehindProxy = false }, found{"tls": problem}},
 		{"no such server", func(_ *idp, c *diagnose.DoctorConfig) { c.AuthorizationServers[0] += "/nowhere" }, found{"authorization-server-1": problem}},
 		{"issuer slash", func(p *idp, _ *diagnose.DoctorConfig) { p.metadata["issuer"] = p.url + "/" }, found{"authorization-server-1-issuer": warning}},
-		{"issuer slash of tokens", func(p *idp, c *diagnose.DoctorConfig) { c.JWTIssuer = p.url + "/" }, found{"jwt-issuer": problem}},
-		{"no issuer of tokens", func(p *idp, c *diagnose.DoctorConfig) { c.JWTIssuer = p.url + "/x" }, found{"jwt-issuer": problem}},
+		{"issuer slash of tokens", func(p *idp, c *diagnose.DoctorConfig) {
+			c.Issuers[0] = diagnose.Issuer{Name: p.url + "/", Algorithms: []string{"RS256"}}
+		}, found{"jwt-issuer": problem}},
+		{"no issuer of tokens", func(p *idp, c *diagnose.DoctorConfig) { c.Issuers[0] = diagnose.Issuer{Name: p.url + "/x"} }, found{"jwt-issuer": problem}},
 		{"no S256", func(p *idp, _ *diagnose.DoctorConfig) { delete(p.metadata, "code_challenge_methods_supported") }, found{"authorization-server-1-pkce": problem}},
 		{"no endpoints", func(p *idp, _ *diagnose.DoctorConfig) { delete(p.metadata, "token_endpoint") }, found{"authorization-server-1-endpoints": problem}},
 		{"no registration", func(p *idp, _ *diagnose.DoctorConfig) { delete(p.metadata, "registration_endpoint") }, found{"authorization-server-1-clients": warning}},
@@ -82,7 +89,27 @@ func TestDoctorFindsEachDefect(t *testing.T) {
 		{"keys for encryption", func(p *idp, _ *diagnose.DoctorConfig) { p.keys[0]["use"] = "enc" }, found{"keys": problem}},
 		{"keys for another algorithm", func(p *idp, _ *diagnose.DoctorConfig) { p.keys[0]["alg"] = "PS256" }, found{"keys": problem}},
 		{"no jwks_uri", func(p *idp, _ *diagnose.DoctorConfig) { delete(p.metadata, "jwks_uri") }, found{"keys": problem}},
-		{"wrong JWKS_URL", func(p *idp, c *diagnose.DoctorConfig) { c.JWKSURL = p.url + "/none" }, found{"keys": problem}},
+		{"wrong JWKS_URL", func(p *idp, c *diagnose.DoctorConfig) { c.Issuers[0].JWKSURL = p.url + "/none" }, found{"keys": problem}},
+		{"several issuers", func(p *idp, c *diagnose.DoctorConfig) {
+			c.Issuers = append(c.Issuers, diagnose.Issuer{Name: p.url, Algorithms: []string{"ES256"}})
+		}, found{"keys-2": problem}},
+		{"several issuers, EC", func(p *idp, c *diagnose.DoctorConfig) {
+			p.keys = append(p.keys, map[string]string{"kty": "EC", "crv": "P-256"}, map[string]string{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA"})
+			c.Issuers = append(c.Issuers, diagnose.Issuer{Name: p.url, Algorithms: []string{"ES256"}}, diagnose.Issuer{Name: p.url, Algorithms: []string{"EdDSA"}})
+		}, found{}},
+		{"no introspection", func(_ *idp, c *diagnose.DoctorConfig) { c.Issuers[0].Introspection = true }, found{"introspection": problem}},
+		{"introspection", func(p *idp, c *diagnose.DoctorConfig) {
+			p.metadata["introspection_endpoint"], c.Issuers[0].Introspection = p.url+"/introspect/401", true
+		}, found{}},
+		{"introspection is gone", func(p *idp, c *diagnose.DoctorConfig) {
+			c.Issuers[0].Introspection, c.Issuers[0].IntrospectionURL = true, p.url+"/none"
+		}, found{"introspection": problem}},
+		{"introspection for anybody", func(p *idp, c *diagnose.DoctorConfig) {
+			c.Issuers[0].Introspection, c.Issuers[0].IntrospectionURL = true, p.url+"/introspect/200"
+		}, found{"introspection": warning}},
+		{"introspection does not answer", func(_ *idp, c *diagnose.DoctorConfig) {
+			c.Issuers[0].Introspection, c.Issuers[0].IntrospectionURL = true, "http://127.0.0.1:1"
+		}, found{"introspection": problem}},
 		{"API fails", func(p *idp, _ *diagnose.DoctorConfig) { p.otus = 502 }, found{"upstream-otus": warning}},
 		{"API moved", func(p *idp, _ *diagnose.DoctorConfig) { p.otus = 301 }, found{"upstream-otus": warning}},
 		{"no API", func(_ *idp, c *diagnose.DoctorConfig) { c.Upstreams[0].URL = "http://127.0.0.1:1" }, found{"upstream-otus": problem}},
@@ -93,6 +120,7 @@ func TestDoctorFindsEachDefect(t *testing.T) {
 			defer transport.CloseIdleConnections()
 			cfg := diagnose.DoctorConfig{
 				ServerURL: "https://mcp.example.com", Production: true, BehindProxy: true, Scopes: []string{"openid"},
+				Issuers:              []diagnose.Issuer{{Server: p.url, Algorithms: []string{"RS256"}}},
 				AuthorizationServers: []string{p.url}, Upstreams: []diagnose.Upstream{{Name: "otus", URL: p.url + "/otus"}}, Transport: transport,
 			}
 			row.spoil(p, &cfg)

@@ -21,8 +21,9 @@ import (
 // ExplainConfig says which token to explain and by whose rules.
 type ExplainConfig struct {
 	Token secret.Value
-	// Audiences lists what the server accepts.
-	Audiences []string
+	// Audiences returns what the server accepts of an issuer, of all of them when
+	// it does not know that one.
+	Audiences func(issuer string) []string
 	// Verify is the server's own verifier, for a token whose keys nobody has proven
 	// yet; nil means the token is only decoded.
 	Verify func(context.Context, secret.Value) (oauth.Principal, error)
@@ -62,7 +63,7 @@ type Verdict struct {
 // else a token says of a person is named only.
 var (
 	shownHeaders = []string{"alg", "kid", "typ", "enc", "cty"}
-	shownClaims  = []string{"iss", "sub", "aud", "client_id", "azp", "scope", "scp", "iat", "nbf", "exp", "jti", "cnf"}
+	shownClaims  = []string{"iss", "sub", "aud", "client_id", "azp", "scope", "scp", "iat", "nbf", "exp", "jti", "acr", "amr", "auth_time", "cnf"}
 )
 
 // Explain decodes a token and, with a verifier, judges it. Nothing of what it
@@ -74,7 +75,7 @@ func Explain(ctx context.Context, cfg ExplainConfig) Explanation {
 	}
 	raw := cfg.Token.Reveal()
 	parts := strings.Split(raw, ".")
-	e := Explanation{Token: cfg.Token.String(), Parts: len(parts), Length: len(raw), Audiences: cfg.Audiences}
+	e := Explanation{Token: cfg.Token.String(), Parts: len(parts), Length: len(raw), Audiences: cfg.Audiences("")}
 	header, err := decodePart(parts[0])
 	switch {
 	case err != nil || len(parts) == 1:
@@ -91,6 +92,7 @@ func Explain(ctx context.Context, cfg ExplainConfig) Explanation {
 			break
 		}
 		e.Claims, e.Others = shown(claims, shownClaims, func(name, value string) string { return note(name, value, now()) })
+		e.Audiences = cfg.Audiences(text(claims, "iss"))
 		e.noteAudience(claims)
 	default:
 		e.Kind = "broken: a JWT has three parts, separated by dots"
@@ -154,7 +156,7 @@ func plain(raw json.RawMessage) string {
 
 // note puts times into words.
 func note(name, value string, now time.Time) string {
-	if name != "exp" && name != "iat" && name != "nbf" {
+	if !slices.Contains([]string{"exp", "iat", "nbf", "auth_time"}, name) {
 		return ""
 	}
 	const lastSecond = 253402300799 // of the year 9999

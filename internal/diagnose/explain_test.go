@@ -42,6 +42,9 @@ func TestReq098_ExplainSaysMuchAndShowsNoToken(t *testing.T) {
 			[]string{`{"jkt":"thumb"}`, "with a DPoP proof of its key (cnf jkt) and its client certificate (cnf x5t#S256)."},
 		},
 		{"expired", jwt(`{"aud":"x","exp":1795348800}`), refuse(oauth.InvalidToken("expired", "It expired.", nil)), false, []string{"expired, 1 day ago", "not accepted here", "Refused with 401 (expired). It expired."}},
+		{"other issuer", jwt(`{"iss":"https://two","aud":"urn:two"}`), nil, true, []string{"urn:two  (accepted here)"}},
+		{"other issuer's audience", jwt(`{"iss":"https://two","aud":"https://h/mcp"}`), nil, true, []string{"https://h/mcp  (not accepted here)"}},
+		{"sign-in", jwt(`{"acr":"urn:mfa","amr":["pwd","otp"],"auth_time":1795435140}`), nil, true, []string{"urn:mfa", "pwd, otp", "1 minute ago"}},
 		{"offline", jwt(`{}`), nil, true, []string{"Decoded only"}},
 		{"issuer down", jwt(`{}`), refuse(oauth.Unavailable("Later.", time.Second, errors.New("dial tcp: refused"))), false, []string{"503", "dial tcp: refused"}},
 		{"odd time", jwt(`{"exp":"soon","iat":1e300}`), nil, true, []string{"not a time"}},
@@ -53,7 +56,13 @@ func TestReq098_ExplainSaysMuchAndShowsNoToken(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e := diagnose.Explain(t.Context(), diagnose.ExplainConfig{
-				Token: secret.New(test.token), Audiences: []string{"https://h/mcp"}, Verify: test.verify, Now: func() time.Time { return now },
+				Audiences: func(issuer string) []string {
+					if issuer == "https://two" {
+						return []string{"urn:two"}
+					}
+					return []string{"https://h/mcp"}
+				},
+				Token: secret.New(test.token), Verify: test.verify, Now: func() time.Time { return now },
 			})
 			var text, object bytes.Buffer
 			if err := errors.Join(e.WriteText(&text), e.WriteJSON(&object)); err != nil {

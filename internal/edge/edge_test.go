@@ -64,7 +64,9 @@ func start(t *testing.T, change func(*Config)) *edgeTest {
 	cfg := Config{
 		ServerURL: "http://localhost:8000",
 		Routes: Routes(Handlers{
-			Index: ok, Health: HealthHandler(), Ready: ReadyHandler(func() []string { return []string{"no keys yet"} }),
+			Index: ok, Health: HealthHandler(), Ready: ReadyHandler(func() []string { return []string{"no keys yet"} }, func() []bearer.KeyStatus {
+				return []bearer.KeyStatus{{Issuer: "https://i"}, {Issuer: "https://j", Loaded: true, Age: 90*time.Second + 1}}
+			}),
 			Metadata: MetadataHandler("http://localhost:8000", func() oauth.ProtectedResourceMetadata {
 				return oauth.ProtectedResourceMetadata{
 					AuthorizationServers:   []string{"https://tecro-api.tecrolabs.dev/ares"},
@@ -520,7 +522,7 @@ func TestIndex(t *testing.T) {
 
 func TestReady(t *testing.T) {
 	got := start(t, nil).do("GET", "/readyz")
-	if got.status != 503 || got.body != `{"reasons":["no keys yet"],"status":"unready"}` {
+	if got.status != 503 || got.body != `{"status":"unready","reasons":["no keys yet"],"keys":[{"issuer":"https://i","age_seconds":null},{"issuer":"https://j","age_seconds":90}]}` {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 	if got := start(t, nil).do("GET", "/healthz"); got.status != 200 || got.body != `{"status":"ok"}` {

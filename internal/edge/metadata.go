@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/bearer"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 )
 
@@ -36,16 +37,41 @@ func HealthHandler() Handler {
 }
 
 // ReadyHandler answers readiness: 200 when unready gives no reasons, else 503
-// with them. A reason is a sentence that is safe for anybody to read.
-func ReadyHandler(unready func() []string) Handler {
+// with them. A reason is a sentence that is safe for anybody to read. Either
+// answer says how old the signing keys are, so that an outage of an identity
+// provider shows long before it hurts.
+func ReadyHandler(unready func() []string, keys func() []bearer.KeyStatus) Handler {
 	return func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Cache-Control", "no-store")
 		reasons := unready()
-		if len(reasons) == 0 {
-			return writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+		readiness := readiness{Status: "ready", Reasons: reasons, Keys: []keyAge{}}
+		for _, status := range keys() {
+			entry := keyAge{Issuer: status.Issuer}
+			if status.Loaded {
+				seconds := int64(status.Age.Seconds())
+				entry.Seconds = &seconds
+			}
+			readiness.Keys = append(readiness.Keys, entry)
 		}
-		return writeJSON(w, http.StatusServiceUnavailable, map[string]any{"status": "unready", "reasons": reasons})
+		if len(reasons) == 0 {
+			return writeJSON(w, http.StatusOK, readiness)
+		}
+		readiness.Status = "unready"
+		return writeJSON(w, http.StatusServiceUnavailable, readiness)
 	}
+}
+
+// readiness is the body of /readyz.
+type readiness struct {
+	Status  string   `json:"status"`
+	Reasons []string `json:"reasons,omitempty"`
+	Keys    []keyAge `json:"keys"`
+}
+
+// keyAge is how old an issuer's signing keys are, null when there are none.
+type keyAge struct {
+	Issuer  string `json:"issuer"`
+	Seconds *int64 `json:"age_seconds"`
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) error {
