@@ -76,7 +76,7 @@ func Start(tb testing.TB, opts ...Option) *System {
 	stack.SetIdPFault(o.idpFault)
 	cfg := configure(serverURL, listener.Addr().String(), stack.URLs())
 	for _, change := range o.configure {
-		change(&cfg)
+		change(&cfg, stack)
 	}
 	measured, wire := measure(tb, cfg), &wire{}
 	judge := wireschema.New(tb)
@@ -228,6 +228,7 @@ func (s *System) verify() {
 	}
 	s.mu.Lock()
 	secrets := append(s.Stack.Issued(), s.secrets...)
+	secrets = append(secrets, s.Stack.ResourceSecret().Reveal())
 	s.mu.Unlock()
 	s.Judge.Verdict()
 	s.Logs.close()

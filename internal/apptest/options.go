@@ -16,14 +16,28 @@ type options struct {
 	signIn        string
 	tokenLifetime time.Duration
 	idpFault      devstack.IdPFault
-	configure     []func(*config.Config)
+	configure     []func(*config.Config, *devstack.Stack)
 	stack         bool
 	ready         bool
 }
 
 // WithConfig changes the server's configuration before it starts.
 func WithConfig(change func(*config.Config)) Option {
+	return WithStackConfig(func(cfg *config.Config, _ *devstack.Stack) { change(cfg) })
+}
+
+// WithStackConfig is [WithConfig] for what depends on the stack, such as its
+// addresses and secrets.
+func WithStackConfig(change func(*config.Config, *devstack.Stack)) Option {
 	return func(o *options) { o.configure = append(o.configure, change) }
+}
+
+// WithIntrospection has the server ask the token signer about those tokens:
+// opaque, jwt or all.
+func WithIntrospection(tokens string) Option {
+	return WithStackConfig(func(cfg *config.Config, stack *devstack.Stack) {
+		cfg.Introspect, cfg.IntrospectionClientID, cfg.IntrospectionClientSecret = tokens, devstack.DevResourceID, stack.ResourceSecret()
+	})
 }
 
 // WithSignIn signs user in instead of Ana; "" asks for a person.

@@ -111,6 +111,10 @@ func newIntrospector(i *issuer, transport http.RoundTripper) (*introspector, err
 // errInactive means that the issuer says that a token is not good.
 var errInactive = errors.New("not active")
 
+// errOddAnswer means that the issuer works and said something of one token that
+// cannot be used. It is no reason not to ask about others.
+var errOddAnswer = errors.New("the answer is of no use")
+
 // ask returns what the issuer says of an active token. name is how the issuer
 // calls itself. Errors are [*oauth.Refusal]: 401 for a token that is not active,
 // 503 when the issuer gives no answer that can be used.
@@ -192,6 +196,9 @@ func (n *introspector) finish(ctx context.Context, of fingerprint, err error) {
 	defer n.mu.Unlock()
 	delete(n.asking, of)
 	n.failedAt, n.failure = n.issuer.now(), err
+	if errors.Is(err, errOddAnswer) {
+		n.failure = nil
+	}
 	if err != nil {
 		n.issuer.logger.LogAttrs(ctx, slog.LevelWarn, "introspection failed", slog.String("issuer", n.issuer.label), slog.Any("error", err))
 	}
@@ -245,7 +252,7 @@ func (n *introspector) call(ctx context.Context, raw, name string) (told, error)
 		return told{}, fmt.Errorf("%s: %w", endpoint, err)
 	}
 	if len(body) > maxIntrospection {
-		return told{}, fmt.Errorf("%s answers with more than %d bytes", endpoint, maxIntrospection)
+		return told{}, fmt.Errorf("%s: %w: it has more than %d bytes", endpoint, errOddAnswer, maxIntrospection)
 	}
 	members, err := readIntrospection(body)
 	if err != nil {
@@ -258,12 +265,16 @@ func (n *introspector) call(ctx context.Context, raw, name string) (told, error)
 // true makes a token active: not "true", not 1, and not an answer that says
 // nothing of it. The error is errInactive only for the JSON value false.
 func readIntrospection(body []byte) (strictjson.Object, error) {
-	if err := strictjson.Check(body, maxDepth); err != nil {
-		return nil, fmt.Errorf("the answer is unreadable: %w", err)
+	err := strictjson.Check(body, maxDepth)
+	var members strictjson.Object
+	if err == nil {
+		members, err = strictjson.ParseObject(body)
 	}
-	members, err := strictjson.ParseObject(body)
-	if err != nil {
+	switch {
+	case errors.Is(err, strictjson.ErrSyntax), errors.Is(err, strictjson.ErrNotObject):
 		return nil, fmt.Errorf("the answer is unreadable: %w", err)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", errOddAnswer, err)
 	}
 	active, _ := members.Get("active")
 	switch string(active) {
@@ -272,7 +283,7 @@ func readIntrospection(body []byte) (strictjson.Object, error) {
 	case "false":
 		return nil, errInactive
 	}
-	return nil, errors.New(`the answer has no "active" that is true or false`)
+	return nil, fmt.Errorf("%w: it has no \"active\" that is true or false", errOddAnswer)
 }
 
 // endpoint returns where the issuer is asked.
