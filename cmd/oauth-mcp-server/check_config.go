@@ -49,7 +49,7 @@ func (c *checkConfigCommand) text(p process, loaded config.Loaded, problems []*c
 		rules = "production rules"
 	}
 	_, err := fmt.Fprintf(p.stdout, "Configuration is valid under %s.\n\n", rules)
-	return errors.Join(err, loaded.WriteText(p.stdout), config.WriteWarnings(p.stderr, loaded.Warnings))
+	return errors.Join(err, loaded.WriteText(p.stdout), loaded.WriteIssuers(p.stdout), config.WriteWarnings(p.stderr, loaded.Warnings))
 }
 
 // explain writes why the server does not start with this configuration.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/bearer"
 	"tecrolabs.dev/oauth-mcp-server/internal/config"
 	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
 )
@@ -86,6 +87,14 @@ func (a *App) reloadOn(ctx context.Context, signals <-chan os.Signal) {
 	}
 }
 
+func issuerNames(keys []bearer.KeyStatus) []string {
+	names := make([]string, 0, len(keys))
+	for _, status := range keys {
+		names = append(names, status.Issuer)
+	}
+	return names
+}
+
 // logStart says what runs. It is on record too: the list of authorization
 // servers changes with a restart only, and clients have to register anew when it
 // does.
@@ -95,6 +104,7 @@ func (a *App) logStart(ctx context.Context) {
 		slog.String("server_url", a.cfg.ServerURL),
 		slog.String("listen_addr", a.listener.Addr().String()),
 		slog.Bool("production", a.cfg.Production()),
+		slog.Any("issuers", issuerNames(a.verifier.Keys())),
 		slog.Int("tools", len(a.tools.Definitions())))
 	telemetry.Audit{
 		Event: telemetry.EventStart, Version: a.version, ServerURL: a.cfg.ServerURL,

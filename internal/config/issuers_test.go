@@ -76,6 +76,18 @@ func TestIssuersFile(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
+	var text strings.Builder
+	if err := loaded.WriteIssuers(&text); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"  https://one.example/\n", "algorithms     ES256 EdDSA", "max_age        12h", "introspection  all", "  https://two.example\n", "clients        vscode"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("check-config does not say %q:\n%s", want, &text)
+		}
+	}
+	if strings.Contains(text.String(), "hunter") {
+		t.Error("check-config shows a secret")
+	}
 	issuers := loaded.Config.TrustedIssuers()
 	for n := range issuers {
 		if n == 0 {

@@ -27,6 +27,40 @@ func (l Loaded) WriteText(w io.Writer) error {
 	return table.Flush()
 }
 
+// WriteIssuers writes what is in force for each entry of ISSUERS_FILE, nothing
+// without one. Secrets are left out.
+func (l Loaded) WriteIssuers(w io.Writer) error {
+	if len(l.Config.Issuers) == 0 {
+		return nil
+	}
+	if _, err := fmt.Fprint(w, "\nTrusted issuers\n"); err != nil {
+		return err
+	}
+	for _, issuer := range l.Config.TrustedIssuers() {
+		rows := [][2]string{
+			{"algorithms", strings.Join(issuer.Algorithms, " ")},
+			{"audiences", strings.Join(issuer.Audiences, " ")},
+			{"types", issuer.Types},
+			{"leeway", encode(&issuer.Leeway)},
+			{"clients", strings.Join(issuer.Clients, " ")},
+			{"max_age", encode(&issuer.MaxAge)},
+			{"max_lifetime", encode(&issuer.MaxLifetime)},
+			{"introspection", issuer.Introspection.Tokens},
+		}
+		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		_, _ = fmt.Fprintf(table, "  %s\n", printable(issuer.Issuer)) // Flush reports the error
+		for _, row := range rows {
+			if row[1] != "" && row[1] != "0s" {
+				_, _ = fmt.Fprintf(table, "    %s\t%s\n", row[0], printable(row[1]))
+			}
+		}
+		if err := table.Flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // WriteProblems writes problems for people: the name, then what was found, then
 // what to do, each on its own line.
 func WriteProblems(w io.Writer, problems []*Problem) error {
