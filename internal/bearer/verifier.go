@@ -132,7 +132,7 @@ func (v *Verifier) examine(ctx context.Context, of fingerprint, raw string) (*to
 	if err != nil {
 		return nil, err
 	}
-	t.raw, t.header = "", nil // done with, and not worth keeping
+	t.raw, t.header, t.members = "", nil, nil // done with, and not worth keeping
 	v.verified.put(of, t, t.size(), t.now, t.memorable(), epoch)
 	return t, nil
 }

@@ -167,6 +167,9 @@ var headerRows = []spoiled{
 	{"typ oauth-id-jag+jwt", header("typ", "oauth-id-jag+jwt"), WrongType, ""},
 	{"typ is a number", header("typ", 1), WrongType, ""},
 	{"jwk is no key", header("jwk", "x"), MalformedToken, "well-formed"},
+	{"another profile, whoever issued it", func(f *forge) {
+		f.header["typ"], f.claims["iss"] = "logout+jwt", "https://evil.example/"
+	}, WrongType, ""},
 	{"typ that looks like a parameter", header("typ", `x", error="invalid_scope", scope="admin`), WrongType, ""},
 }
 
