@@ -155,6 +155,12 @@ func TestMetrics(t *testing.T) {
 		`oauth_mcp_server.authentications {decision=allow reason=ok} 3`,
 		`oauth_mcp_server.authentications {decision=deny reason=expired} 1`,
 		`oauth_mcp_server.authentications {decision=deny reason=no_token} 1`,
+		`oauth_mcp_server.key.fetches {issuer=http://localhost:PORT/auth0/ result=ok} 1`,
+		`oauth_mcp_server.token.cache.entries {} 1`,
+		`oauth_mcp_server.token.cache.lookups {result=hit} 2`,
+		`oauth_mcp_server.token.cache.lookups {result=miss} 2`,
+		`oauth_mcp_server.token.verifications {reason=expired} 1`,
+		`oauth_mcp_server.token.verifications {reason=ok} 3`,
 		`oauth_mcp_server.tool_decisions {decision=allow gen_ai.tool.name=otus_teams reason=ok} 1`,
 		`oauth_mcp_server.tool_decisions {decision=deny reason=unknown_tool} 1`,
 	}
@@ -164,7 +170,7 @@ func TestMetrics(t *testing.T) {
 	documented(t, system.Metrics())
 }
 
-var port = regexp.MustCompile(`server\.port=\d+`)
+var port = regexp.MustCompile(`(server\.port=|localhost:)\d+`)
 
 // series returns counters and histograms as lines.
 func series(metrics []metricdata.Metrics) []string {
@@ -175,7 +181,7 @@ func series(metrics []metricdata.Metrics) []string {
 			labels = append(labels, string(kv.Key)+"="+kv.Value.String())
 		}
 		line := name + " {" + strings.Join(labels, " ") + "} " + attribute.IntValue(int(n)).String()
-		lines = append(lines, port.ReplaceAllString(line, "server.port=PORT"))
+		lines = append(lines, port.ReplaceAllString(line, "${1}PORT"))
 	}
 	for _, m := range metrics {
 		switch data := m.Data.(type) {

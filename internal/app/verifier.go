@@ -48,6 +48,7 @@ func newVerifier(cfg config.Config, servers []*discovery.Source, transport http.
 		Fetcher:        fetcher,
 		Transport:      transport,
 		Logger:         logger,
+		Meter:          rules.binding.Meter, // one for everything
 	})
 }
 

@@ -348,8 +348,8 @@ func TestReq046_WhatTheIssuerSaidIsRememberedBriefly(t *testing.T) {
 		time.Sleep(inactiveFor)
 		wantReason(t, v, jwt, InactiveToken)
 		asked(before+2, "a no, later")
-		if m.count(t, "oauth_mcp.token.introspections", "result", "inactive") != 2 || m.count(t, "oauth_mcp.token.introspections", "result", "active") < 4 {
-			t.Errorf("counted %v", m.points(t, "oauth_mcp.token.introspections", "result"))
+		if m.count(t, "oauth_mcp_server.token.introspections", "result", "inactive") != 2 || m.count(t, "oauth_mcp_server.token.introspections", "result", "active") < 4 {
+			t.Errorf("counted %v", m.points(t, "oauth_mcp_server.token.introspections", "result"))
 		}
 	})
 }

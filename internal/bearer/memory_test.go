@@ -108,7 +108,7 @@ func FuzzMemory(f *testing.F) {
 // lookups counts look-ups of verified tokens in a test.
 func lookups(tb testing.TB, m *meter) (hits, misses int64) {
 	tb.Helper()
-	return m.count(tb, "oauth_mcp.token.cache.lookups", "result", "hit"), m.count(tb, "oauth_mcp.token.cache.lookups", "result", "miss")
+	return m.count(tb, "oauth_mcp_server.token.cache.lookups", "result", "hit"), m.count(tb, "oauth_mcp_server.token.cache.lookups", "result", "miss")
 }
 
 func TestVerifiedTokensAreRemembered(t *testing.T) {
@@ -138,7 +138,7 @@ func TestVerifiedTokensAreRemembered(t *testing.T) {
 		for range 2 {
 			wantReason(t, v, bad, WrongIssuer)
 		}
-		if _, misses := lookups(t, m); misses != 3 || m.count(t, "oauth_mcp.token.cache.entries", "", "") != 1 {
+		if _, misses := lookups(t, m); misses != 3 || m.count(t, "oauth_mcp_server.token.cache.entries", "", "") != 1 {
 			t.Errorf("%d misses", misses)
 		}
 	})

@@ -68,21 +68,21 @@ func TestReq044_KeyAgeIsMeasured(t *testing.T) {
 		provider := startIDP(t, rsaKey())
 		m := newMeter(t)
 		v := provider.verifier(t, func(c *Config) { c.Now, c.Meter = nil, m })
-		if ages := m.points(t, "oauth_mcp.key.age", "issuer"); len(ages) != 0 || v.Keys()[0].Loaded {
+		if ages := m.points(t, "oauth_mcp_server.key.age", "issuer"); len(ages) != 0 || v.Keys()[0].Loaded {
 			t.Errorf("ages before anything was loaded: %v", ages)
 		}
 		run(t, v)
 		synctest.Wait()
 		provider.setDown(true)
 		time.Sleep(7 * time.Hour)
-		if age := m.points(t, "oauth_mcp.key.age", "issuer")[provider.issuer]; age != (7 * time.Hour).Seconds() {
+		if age := m.points(t, "oauth_mcp_server.key.age", "issuer")[provider.issuer]; age != (7 * time.Hour).Seconds() {
 			t.Errorf("age %v s, want 7 hours", age)
 		}
 		if status := v.Keys()[0]; !status.Loaded || status.Age != 7*time.Hour || status.Issuer != provider.issuer {
 			t.Errorf("%+v", status)
 		}
-		if m.count(t, "oauth_mcp.key.fetches", "result", "ok") != 1 || m.count(t, "oauth_mcp.key.fetches", "result", "failed") < 100 {
-			t.Errorf("fetches %v", m.points(t, "oauth_mcp.key.fetches", "result"))
+		if m.count(t, "oauth_mcp_server.key.fetches", "result", "ok") != 1 || m.count(t, "oauth_mcp_server.key.fetches", "result", "failed") < 100 {
+			t.Errorf("fetches %v", m.points(t, "oauth_mcp_server.key.fetches", "result"))
 		}
 	})
 }
@@ -104,7 +104,7 @@ func TestVerdictsAreCounted(t *testing.T) {
 			want[string(row.want)]++
 		}
 	}
-	got := m.points(t, "oauth_mcp.token.verifications", "reason")
+	got := m.points(t, "oauth_mcp_server.token.verifications", "reason")
 	for reason, count := range want {
 		if got[reason] != count {
 			t.Errorf("%s was counted %v times, want %v", reason, got[reason], count)

@@ -23,6 +23,8 @@ const (
 	KeyReason       = attribute.Key("reason")
 	KeyUpstreamName = attribute.Key("upstream")
 	KeyLimit        = attribute.Key("limit")
+	KeyIssuer       = attribute.Key("issuer") // as configured
+	KeyResult       = attribute.Key("result")
 )
 
 // Other stands for a value outside of a closed list.
