@@ -12,8 +12,6 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/devstack"
 )
 
-const listTools = `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`
-
 // wantRefused checks a 401 that says this, in the challenge and in the body.
 func wantRefused(t *testing.T, got answer, says string) {
 	t.Helper()
