@@ -91,6 +91,18 @@ func TestReloadTools(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
+	lines := bufio.NewScanner(response.Body)
+	heard := func(line string) bool {
+		for lines.Scan() {
+			if lines.Text() == line {
+				return true
+			}
+		}
+		return false
+	}
+	if !heard("event: endpoint") { // from then on the session is told of changes
+		t.Fatal("the stream ended")
+	}
 
 	write("tools: nonsense")
 	system.App.ReloadTools(t.Context())
@@ -105,13 +117,9 @@ func TestReloadTools(t *testing.T) {
 	if status, body := request(t, "POST", system.URL+"/mcp", token, strings.Replace(call, "otus_teams", "crews", 1)); status != 200 || !strings.Contains(body, "Albatros") {
 		t.Errorf("the new tool does not work: %d %s", status, body)
 	}
-	lines := bufio.NewScanner(response.Body)
-	for lines.Scan() {
-		if lines.Text() == `data: {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}` {
-			return
-		}
+	if !heard(`data: {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}`) {
+		t.Error("the open stream was not told")
 	}
-	t.Error("the open stream was not told")
 }
 
 func TestNewRefusesWhatCannotWork(t *testing.T) {
