@@ -39,7 +39,7 @@ func TestReq081_TheTableOfSituations(t *testing.T) {
 	t.Parallel()
 	table := documentedSituations(t)
 	asked := map[string]bool{}
-	for _, s := range slices.Concat(refusedSituations(t), forbiddenSituations(t), malformedSituations(t), answeredSituations(t)) {
+	for _, s := range slices.Concat(refusedSituations(t), forbiddenSituations(t), malformedSituations(t), answeredSituations(t), exchangedSituations(t)) {
 		asked[s.row] = true
 		t.Run(s.row+"/"+s.old+s.stateless, func(t *testing.T) {
 			for column, want := range []string{s.old, s.stateless} {
@@ -207,6 +207,36 @@ func forbiddenSituations(t *testing.T) []situation {
 	}
 }
 
+// exchangedSituations are about tokens that cannot go to the API as they are.
+func exchangedSituations(t *testing.T) []situation {
+	t.Helper()
+	binding := withDPoP(t, "allowed", "off")
+	bound := boundToken(binding)
+	unproven := func(r *http.Request) { r.Header.Set("Authorization", "DPoP "+bound) }
+	proven := func(r *http.Request) {
+		proofs, err := binding.Stack.Prove(devstack.Proof{Token: bound})
+		if err != nil {
+			t.Fatal(err)
+		}
+		binding.Secret(proofs...)
+		unproven(r)
+		r.Header["Dpop"] = proofs
+	}
+	exchanging := apptest.Start(t, serving(t, declaredAPI{name: "exchange", mode: "exchange"}))
+	useTool(t, exchanging, exchanging.Token("ana"), "exchange") // the server knows the key now
+	old := map[bool]string{false: exchanging.Token("ana"), true: exchanging.Token("ana")}
+	exchanging.Stack.RotateKeys(false) // and the provider does not any more
+	return []situation{
+		both("DPoP proof is missing or does not hold", "401 `invalid_dpop_proof`", asker(binding, "", list, "", unproven)),
+		both("bound token for a tool that forwards it", "403", asker(binding, "", call, `"name":"otus_teams","arguments":{}`, proven)),
+		both("the identity provider does not exchange the caller's token any more", "401 `invalid_token`", func(t *testing.T, stateless bool) answer {
+			t.Helper()
+			named := func(r *http.Request) { r.Header.Set("Mcp-Name", "exchange") }
+			return asker(exchanging, old[stateless], call, `"name":"exchange","arguments":{}`, named)(t, stateless)
+		}),
+	}
+}
+
 // malformedSituations end with the envelope or its headers.
 func malformedSituations(t *testing.T) []situation {
 	t.Helper()
@@ -273,9 +303,9 @@ func answeredSituations(t *testing.T) []situation {
 		{"wrong arguments", "200, -32602", "tool error", asker(system, token, call, wrong, nil)},
 		{"wrong arguments", "tool error in 2025-11-25", "", asker(system, token, call, wrong, func(r *http.Request) { r.Header.Set("Mcp-Protocol-Version", "2025-11-25") })},
 		{"the call has to ask what the client cannot be asked", "200, -32600", "400, -32021", asker(asking, asking.Token("ana"), call, `"name":"ask"`, named("ask"))},
-		both("the API says 401 or 403", "401", faulty(devstack.OtusFault{Status: 401})),
-		both("the API says 401 or 403", "403", faulty(devstack.OtusFault{Status: 403})),
-		both("the API fails otherwise", "tool error", faulty(devstack.OtusFault{Status: 500, Count: 5})),
+		both("the API says 401 or 403 to the caller's own token", "401", faulty(devstack.OtusFault{Status: 401})),
+		both("the API says 401 or 403 to the caller's own token", "403", faulty(devstack.OtusFault{Status: 403})),
+		both("the API or its token endpoint fails otherwise ([all cases](upstreams.md))", "tool error", faulty(devstack.OtusFault{Status: 500, Count: 5})),
 	}
 }
 
