@@ -21,6 +21,7 @@ var layers = map[string]int{
 	"internal/seal":        1,
 	"internal/schema":      1,
 	"internal/secret":      1,
+	"internal/shape":       1,
 	"internal/negotiate":   1,
 	"internal/generations": 1,
 	"internal/oauth":       1,
