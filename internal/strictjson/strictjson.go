@@ -9,6 +9,7 @@
 package strictjson
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,6 +50,44 @@ func Check(raw []byte, maxDepth int) error {
 		}
 	}
 	return nil
+}
+
+// Unique reports whether every object in raw, at any depth, has each of its keys
+// once. Raw must have passed [Check].
+func Unique(raw []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	return unique(decoder)
+}
+
+func unique(decoder *json.Decoder) error {
+	token, err := decoder.Token()
+	if err != nil {
+		return ErrSyntax
+	}
+	open, nested := token.(json.Delim)
+	if !nested {
+		return nil
+	}
+	seen := map[string]bool{}
+	for decoder.More() {
+		if open == '{' {
+			token, err := decoder.Token()
+			key, ok := token.(string)
+			if err != nil || !ok {
+				return ErrSyntax
+			}
+			if seen[key] {
+				return fmt.Errorf("%w: %q", ErrDuplicate, clip(key))
+			}
+			seen[key] = true
+		}
+		if err := unique(decoder); err != nil {
+			return err
+		}
+	}
+	_, err = decoder.Token() // the end of what was open
+	return err
 }
 
 // Member is one key of an object with its value as it was written.

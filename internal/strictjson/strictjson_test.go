@@ -120,3 +120,17 @@ func FuzzParseObject(f *testing.F) {
 		}
 	})
 }
+
+func TestUnique(t *testing.T) {
+	for raw, want := range map[string]error{
+		`{"a":[{"b":1,"c":{"b":2}},{"b":3}],"b":null}`: nil,
+		`[1,"a",true]`:                 nil,
+		`7`:                            nil,
+		`{"a":1,"a":2}`:                ErrDuplicate,
+		`[{"x":[{"a":1,"\u0061":2}]}]`: ErrDuplicate,
+	} {
+		if err := Unique([]byte(raw)); !errors.Is(err, want) {
+			t.Errorf("%s: got %v, want %v", raw, err, want)
+		}
+	}
+}
