@@ -29,10 +29,10 @@ func checkArguments(input *schema.Schema, raw json.RawMessage) (map[string]json.
 	if err != nil {
 		return nil, err
 	}
-	declared, others := input.Members()
+	declared, _ := input.Members() // others that fit could not be sent anywhere
 	given := slices.Sorted(maps.Keys(arguments))
 	for _, name := range given {
-		if !others && !slices.Contains(declared, name) {
+		if !slices.Contains(declared, name) {
 			return nil, invalid("There is no argument %s; %s.", quote(name), accepted(declared))
 		}
 	}
@@ -74,9 +74,9 @@ func accepted(names []string) string {
 	return "this tool takes " + strings.Join(quoted, ", ")
 }
 
-// parseArguments reads a JSON object within the bounds, each name once. Absent
-// and null stand for no arguments. (A name that stands twice deeper down does
-// no harm: only scalars are ever sent.)
+// parseArguments reads a JSON object within the bounds, each name once at every
+// depth: an API could read the one that was not checked. Absent and null stand
+// for no arguments.
 func parseArguments(raw json.RawMessage) (map[string]json.RawMessage, error) {
 	trimmed := bytes.TrimSpace(raw)
 	if len(trimmed) == 0 || string(trimmed) == "null" {
@@ -94,6 +94,9 @@ func parseArguments(raw json.RawMessage) (map[string]json.RawMessage, error) {
 	}
 	arguments := make(map[string]json.RawMessage, len(object))
 	for _, member := range object {
+		if err := strictjson.Unique(member.Value); err != nil {
+			return nil, invalid("The argument %s cannot be read: %v.", quote(member.Key), err)
+		}
 		arguments[member.Key] = member.Value
 	}
 	return arguments, nil

@@ -1,163 +1,272 @@
 package tool
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
+	"net/textproto"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
+	"tecrolabs.dev/oauth-mcp-server/internal/egress"
+	"tecrolabs.dev/oauth-mcp-server/internal/paramstyle"
 	"tecrolabs.dev/oauth-mcp-server/internal/schema"
 	"tecrolabs.dev/oauth-mcp-server/internal/strictyaml"
 )
 
-// methods lists the methods a tool may declare: those that mean something
-// without a body, because nothing binds one.
-var methods = []string{http.MethodGet, http.MethodPost, http.MethodDelete}
+// methods lists the methods a tool may declare.
+var methods = []string{
+	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
+}
+
+// bodyMethods lists those whose requests may have a body. In a DELETE it means
+// what the API says it means (RFC 9110 section 9.3.5).
+var bodyMethods = []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+
+// styles lists the styles each place has, the default first.
+var styles = map[Place][]paramstyle.Style{
+	InPath:   {paramstyle.Simple, paramstyle.Label, paramstyle.Matrix},
+	InQuery:  {paramstyle.Form, paramstyle.SpaceDelimited, paramstyle.PipeDelimited, paramstyle.DeepObject},
+	InHeader: {paramstyle.Simple},
+	InCookie: {paramstyle.Form, paramstyle.Cookie},
+}
 
 var (
-	// pathPattern is a literal path of the characters that RFC 3986 section 3.3
-	// allows as they are, so that nothing about it depends on decoding.
-	pathPattern      = regexp.MustCompile(`^(/[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?$`)
-	parameterPattern = regexp.MustCompile(`^[A-Za-z0-9_.\[\]-]{1,64}$`)
-	integerPattern   = regexp.MustCompile(`^-?[0-9]+$`)
+	// parameterPattern is what an operator can have meant as a query parameter;
+	// it is escaped when it is sent.
+	parameterPattern = regexp.MustCompile(`^[A-Za-z0-9_.$@:~*!|/,(){}\[\]-]{1,128}$`)
+	// tokenPattern is a token of RFC 9110 section 5.6.2, of bounded length.
+	tokenPattern = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$")
 )
 
-// binding says how arguments become a request: a fixed method and path, and
-// the query parameters that arguments fill.
+// binding says how arguments become a request. It is made of a declaration
+// without faults.
 type binding struct {
-	method string
-	path   string
-	query  []parameter // sorted by argument
+	method     string
+	path       string // as it was declared
+	template   paramstyle.Template
+	parameters []Parameter // in the order of the declaration
+	body       *Body
 }
 
-// parameter sends an argument as a query parameter.
-type parameter struct {
-	argument string
-	name     string
+// binder is the state of one Declaration.bind.
+type binder struct {
+	declaration Declaration
+	faults      []fault
+	input       bool     // false: what is wrong with it is reported, and its arguments are not known
+	arguments   []string // that it declares
+	required    []string
+	bound       map[string]bool // arguments that go somewhere
+	taken       map[string]bool // places and names
+	binding     binding
 }
 
-// binding reads how a tool's request is made. Every argument must be bound:
-// one that is taken and not sent would be a lie to the caller.
-func (l *loader) binding(entry strictyaml.Object, input *schema.Schema) binding {
-	result := binding{
-		method: entry.Required("method", "write one of: "+strings.Join(methods, ", ")),
-		path:   entry.Required("path", "write the path below the upstream's URL, such as /teams"),
+// bind checks how a tool's request is made. Input is nil when what is wrong
+// with it is reported already.
+func (d Declaration) bind(input *schema.Schema) (binding, []fault) {
+	b := &binder{declaration: d, bound: map[string]bool{}, taken: map[string]bool{}}
+	b.binding = binding{method: d.Method, path: d.Path, body: d.Body}
+	if input != nil {
+		b.input = true
+		b.arguments, _ = input.Members()
+		b.required = input.Required()
 	}
-	if result.method != "" && !slices.Contains(methods, result.method) {
-		l.Add(entry.Fields["method"], entry.At("method"), "unknown method %q; write one of: %s", strictyaml.Clip(result.method), strings.Join(methods, ", "))
+	if d.Method != "" && !slices.Contains(methods, d.Method) {
+		b.fault(partMethod, 0, "unknown method %q; write one of: %s", strictyaml.Clip(d.Method), strings.Join(methods, ", "))
 	}
-	if result.path != "" {
-		if fault := pathFault(result.path); fault != "" {
-			l.Add(entry.Fields["path"], entry.At("path"), "%q %s", strictyaml.Clip(result.path), fault)
+	b.path()
+	for i, p := range b.binding.parameters {
+		b.parameter(i, p)
+	}
+	b.body()
+	for _, name := range b.arguments {
+		// An argument that is taken and not sent would be a lie to the caller.
+		if !b.bound[name] {
+			b.fault(partInput, 0, "the argument %q goes nowhere; bind it in path, query, params or body, or remove it from input", strictyaml.Clip(name))
 		}
 	}
-	bound, taken := map[string]bool{}, map[string]bool{}
-	if node := entry.Fields["query"]; node != nil {
-		query := l.Object(node, entry.At("query"), nil)
-		for _, argument := range query.Keys() {
-			bound[argument] = true
-			name := l.parameter(query, argument, input)
-			if name != "" && taken[name] {
-				l.Add(query.Fields[argument], query.At(argument), "another argument fills the parameter %q already", name)
-			}
-			taken[name] = true
-			result.query = append(result.query, parameter{argument: argument, name: name})
-		}
-	}
-	if input == nil {
-		return result // what is wrong with it is reported
-	}
-	names, _ := input.Members()
-	for _, name := range names {
-		if !bound[name] {
-			l.Add(entry.Node, entry.At("query"), "the argument %q goes nowhere; bind it here or remove it from input", strictyaml.Clip(name))
-		}
-	}
-	return result
+	return b.binding, b.faults
 }
 
-// parameter returns the query parameter that argument fills.
-func (l *loader) parameter(query strictyaml.Object, argument string, input *schema.Schema) string {
-	node := query.Fields[argument]
-	if input == nil {
-		return ""
-	}
-	names, _ := input.Members()
-	switch {
-	case !slices.Contains(names, argument):
-		l.Add(node, query.At(argument), "there is no property %q in input; declare it", strictyaml.Clip(argument))
-	case !input.Scalar(argument):
-		l.Add(node, query.At(argument), "only a string, integer, number or boolean can be a query parameter; give the property one of these types")
-	case node.Kind != yaml.ScalarNode || !parameterPattern.MatchString(node.Value):
-		l.Add(node, query.At(argument), "want the parameter's name: letters, digits and any of _ . - [ ]")
-	default:
-		return node.Value
-	}
-	return ""
+func (b *binder) fault(part part, index int, format string, args ...any) {
+	b.faults = append(b.faults, fault{part, index, fmt.Sprintf(format, args...)})
 }
 
-// pathFault says what is wrong with a declared path.
-func pathFault(path string) string {
-	if !strings.HasPrefix(path, "/") {
-		return "must start with a slash"
+// path reads the template, and binds its names that no parameter fills.
+func (b *binder) path() {
+	b.binding.parameters = slices.Clone(b.declaration.Parameters)
+	if b.declaration.Path == "" {
+		return // required, and reported by who reads it
 	}
-	if !pathPattern.MatchString(path) {
-		return "must be a plain path: no query, no escapes, no empty segments, no placeholders"
+	var err error
+	if b.binding.template, err = paramstyle.ParseTemplate(b.declaration.Path); err != nil {
+		b.fault(partPath, 0, "%q %v", strictyaml.Clip(b.declaration.Path), err)
+		return
 	}
-	for segment := range strings.SplitSeq(path, "/") {
-		if segment == "." || segment == ".." {
-			return "must not have dot segments"
+	pieces := map[string]string{}
+	for _, name := range b.binding.template.Names() {
+		if _, twice := pieces[name]; twice {
+			b.fault(partPath, 0, "{%s} is there twice; give one another name", strictyaml.Clip(name))
 		}
-	}
-	return ""
-}
-
-// request builds the request of a call, with a URL relative to the upstream's
-// base, from arguments that were checked.
-func (b binding) request(ctx context.Context, arguments map[string]json.RawMessage) (*http.Request, error) {
-	query := url.Values{}
-	for _, parameter := range b.query {
-		raw, given := arguments[parameter.argument]
-		if !given {
+		pieces[name] = "x"
+		fills := func(p Parameter) bool { return p.In == InPath && p.Write.Name == name }
+		if slices.ContainsFunc(b.declaration.Parameters, fills) {
 			continue
 		}
-		text, err := scalarText(raw)
-		if err != nil {
-			return nil, fmt.Errorf("argument %q: %w", parameter.argument, err)
+		if b.input && !slices.Contains(b.arguments, name) {
+			b.fault(partPath, 0, "nothing fills {%s}; declare the property %q in input", strictyaml.Clip(name), strictyaml.Clip(name))
+			continue
 		}
-		query.Set(parameter.name, text)
+		b.binding.parameters = append(b.binding.parameters, Parameter{Argument: name, In: InPath, Write: paramstyle.Parameter{Name: name}})
 	}
-	target := url.URL{Path: b.path, RawQuery: query.Encode()}
-	request, err := http.NewRequestWithContext(ctx, b.method, target.String(), nil)
-	if err != nil {
-		return nil, err
+	// A literal that could not be sent must not be found by the first call.
+	if path, err := b.binding.template.Expand(pieces); err != nil || checkRoute(b.declaration.Path, path) != nil {
+		b.fault(partPath, 0, "%q has a segment that servers could read as another path; write it without encoded slashes and percent signs", strictyaml.Clip(b.declaration.Path))
 	}
-	request.Header.Set("Accept", "application/json")
-	return request, nil
 }
 
-// scalarText returns a JSON scalar as the text of a parameter. Numbers keep
-// their digits: as float64 a large id would become another one.
-func scalarText(raw json.RawMessage) (string, error) {
-	if raw[0] == '"' {
-		var text string
-		err := json.Unmarshal(raw, &text)
-		return text, err
+// argument notes that an argument goes somewhere, and reports whether input
+// declares it.
+func (b *binder) argument(part part, index int, name string) bool {
+	b.bound[name] = true
+	if !b.input || slices.Contains(b.arguments, name) {
+		return true
 	}
-	text := string(raw)
-	if text == "true" || text == "false" || integerPattern.MatchString(text) {
-		return text, nil
+	b.fault(part, index, "there is no property %q in input; declare it", strictyaml.Clip(name))
+	return false
+}
+
+// parameter checks one parameter. Those behind the declared ones come from the
+// path, and their faults are the path's.
+func (b *binder) parameter(index int, p Parameter) {
+	where := partParameters
+	if index >= len(b.declaration.Parameters) {
+		where = partPath
 	}
-	number, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		return "", err
+	allowed, known := styles[p.In]
+	if !known {
+		b.fault(where, index, "unknown place %q; write one of: path, query, header, cookie", strictyaml.Clip(string(p.In)))
+		return
 	}
-	return strconv.FormatFloat(number, 'f', -1, 64), nil
+	if !b.argument(where, index, p.Argument) {
+		return
+	}
+	if p.Write.Style != "" && !slices.Contains(allowed, p.Write.Style) {
+		b.fault(where, index, "unknown style %q for a parameter in: %s; write one of: %v", strictyaml.Clip(string(p.Write.Style)), p.In, allowed)
+	}
+	if p.Write.AllowReserved && p.In != InPath && p.In != InQuery {
+		b.fault(where, index, "only parameters in: path and in: query may hold reserved characters")
+	}
+	if text := nameFault(p); text != "" {
+		b.fault(where, index, "%s", text)
+		return
+	}
+	if p.In == InPath && !slices.Contains(b.binding.template.Names(), p.Write.Name) {
+		b.fault(where, index, "the path has no {%s}", strictyaml.Clip(p.Write.Name))
+	}
+	if p.In == InPath && b.input && !slices.Contains(b.required, p.Argument) {
+		b.fault(where, index, "the argument %q is a part of the path, so it must be there; add it to required in input", strictyaml.Clip(p.Argument))
+	}
+	key := string(p.In) + " " + p.Write.Name
+	if p.In == InHeader {
+		key = string(p.In) + " " + textproto.CanonicalMIMEHeaderKey(p.Write.Name)
+	}
+	if b.taken[key] {
+		b.fault(where, index, "another argument fills the parameter %q already", strictyaml.Clip(p.Write.Name))
+	}
+	b.taken[key] = true
+}
+
+// nameFault says what is wrong with the name of a parameter.
+func nameFault(p Parameter) string {
+	switch p.In {
+	case InHeader:
+		if !tokenPattern.MatchString(p.Write.Name) {
+			return "want the header's name: letters, digits and -"
+		}
+		if !fillable(p.Write.Name) {
+			return fmt.Sprintf("the header %s is not for tools to fill: it carries a credential, belongs to the connection or is set by this server", strictyaml.Clip(p.Write.Name))
+		}
+	case InCookie:
+		if !tokenPattern.MatchString(p.Write.Name) {
+			return "want the cookie's name: letters, digits and any of _ . -"
+		}
+	case InQuery:
+		if !parameterPattern.MatchString(p.Write.Name) {
+			return "want the parameter's name: letters, digits and punctuation without & = # + ? and quotes"
+		}
+	case InPath: // one of the template's
+	}
+	return ""
+}
+
+// unfillable lists header fields that no argument fills besides the reserved
+// ones: they say what the body and the answer are, and which trace a request
+// belongs to.
+var unfillable = []string{"Accept", "Content-Type", "Content-Encoding", "Traceparent", "Tracestate", "Baggage"}
+
+// fillable reports whether an argument may fill a header field. CGI reads
+// underscores as hyphens, so they are compared as such.
+func fillable(name string) bool {
+	name = textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	return !egress.IsReserved(name) && !slices.Contains(unfillable, name)
+}
+
+// body checks the body.
+func (b *binder) body() {
+	body := b.declaration.Body
+	if body == nil {
+		return
+	}
+	if b.declaration.Method != "" && !slices.Contains(bodyMethods, b.declaration.Method) {
+		b.fault(partBody, 0, "a %s request has no body; bind the arguments in path, query or params", strictyaml.Clip(b.declaration.Method))
+	}
+	whole := body.Kind == BodyText || body.Kind == BodyBinary
+	switch _, known := contentTypes[body.Kind]; {
+	case !known:
+		b.fault(partBody, 0, "unknown kind %q; write one of: json, form, multipart, text, binary", strictyaml.Clip(string(body.Kind)))
+		return
+	case whole && body.Argument == "":
+		b.fault(partBody, 0, "a body of %s is one argument; name it", body.Kind)
+	case whole && len(body.Fields) > 0:
+		b.fault(partBody, 0, "a body of %s has no fields", body.Kind)
+	case body.Argument == "" && len(body.Fields) == 0:
+		b.fault(partBody, 0, "name the argument that is the whole body, or the fields of it")
+	}
+	if body.ContentType != "" && !isMediaType(body.ContentType, body.Kind) {
+		b.fault(partBody, 0, "want a media type of this kind of body, such as %s", contentTypes[body.Kind])
+	}
+	if body.Argument != "" {
+		b.argument(partBody, 0, body.Argument)
+	}
+	taken := map[string]bool{}
+	for i, field := range body.Fields {
+		b.field(i, field)
+		if taken[field.Write.Name] {
+			b.fault(partFields, i, "another argument fills the member %q already", strictyaml.Clip(field.Write.Name))
+		}
+		taken[field.Write.Name] = true
+	}
+}
+
+// field checks one member of the body.
+func (b *binder) field(index int, field Field) {
+	body := b.declaration.Body
+	switch {
+	case field.Write.Name == "":
+		b.fault(partFields, index, "want the member's name")
+	case (field.Argument == "") != (body.Argument != ""):
+		b.fault(partFields, index, "the body is either one argument or has its members from arguments of their own")
+	case field.Argument != "":
+		b.argument(partFields, index, field.Argument)
+	}
+	if field.Base64 && body.Kind != BodyMultipart {
+		b.fault(partFields, index, "only a multipart body has files in Base64")
+	}
+	if field.ContentType != "" && !isMediaType(field.ContentType, "") {
+		b.fault(partFields, index, "want a media type, such as image/png")
+	}
+	if style := field.Write.Style; style != "" && !slices.Contains(styles[InQuery], style) {
+		b.fault(partFields, index, "unknown style %q for a member of a form; write one of: %v", strictyaml.Clip(string(style)), styles[InQuery])
+	}
 }

@@ -4,8 +4,9 @@
 //
 // Start with [Load], which reads a catalogue and reports everything wrong with
 // it at once, and [Runner.Call], one call from scopes to result. The steps of a
-// call have a file each: arguments.go checks them against the schema, bind.go
-// builds the request, result.go maps the answer.
+// call have a file each: arguments.go checks them against the schema, request.go
+// and body.go build the request, result.go maps the answer. [Declaration] is a
+// tool without a file; bind.go checks where its arguments go.
 //
 // It defends an API against arguments that its tool does not declare, against
 // tokens that lack a scope or the API's audience, and callers against anything

@@ -31,7 +31,7 @@ const nameRule = "a name has 1 to 64 of the characters a-z, 0-9 and _"
 // The keys each part of a catalogue may have.
 var (
 	rootKeys       = []string{"default", "upstreams", "tools"}
-	toolKeys       = []string{"name", "title", "description", "upstream", "method", "path", "query", "input", "output", "scopes", "rule", "acr", "max_age", "annotations"}
+	toolKeys       = []string{"name", "title", "description", "upstream", "method", "path", "query", "params", "body", "input", "output", "scopes", "rule", "acr", "max_age", "annotations"}
 	annotationKeys = []string{"title", "read_only", "destructive", "idempotent", "open_world"}
 )
 
@@ -115,22 +115,12 @@ func (l *loader) tools(top strictyaml.Object) {
 		entry := l.Object(item, fmt.Sprintf("tools[%d]", i), toolKeys)
 		l.catalogue.tools = append(l.catalogue.tools, l.tool(entry))
 	}
-	slices.SortFunc(l.catalogue.tools, func(a, b *declaredTool) int {
-		return strings.Compare(a.definition.Name, b.definition.Name)
-	})
+	slices.SortFunc(l.catalogue.tools, byName)
 }
 
 func (l *loader) tool(entry strictyaml.Object) *declaredTool {
-	tool := &declaredTool{
-		definition: Definition{
-			Name:        l.toolName(entry),
-			Title:       l.bounded(entry, "title", entry.Text("title"), maxTitle),
-			Description: l.bounded(entry, "description", entry.Required("description", "say what it does and when to use it; models choose by it"), maxDescription),
-			Annotations: l.annotations(entry),
-			Access:      l.access(entry),
-		},
-		upstream: entry.Required("upstream", "name the API to call, one of the keys of upstreams"),
-	}
+	declaration, places := l.declaration(entry)
+	tool := &declaredTool{upstream: declaration.Upstream}
 	known := func(u Upstream) bool { return u.Name == tool.upstream }
 	if tool.upstream != "" && !slices.ContainsFunc(l.catalogue.upstreams, known) {
 		l.Add(entry.Fields["upstream"], entry.At("upstream"), "there is no upstream %q; declare it under upstreams", strictyaml.Clip(tool.upstream))
@@ -138,12 +128,19 @@ func (l *loader) tool(entry strictyaml.Object) *declaredTool {
 	if node := entry.Fields["input"]; node == nil {
 		l.Add(entry.Node, entry.At("input"), "missing; for a tool without arguments write {type: object, additionalProperties: false}")
 	} else {
-		tool.definition.InputSchema, tool.input = l.inputSchema(node, entry.At("input"))
+		declaration.InputSchema, tool.input = l.inputSchema(node, entry.At("input"))
 	}
 	if node := entry.Fields["output"]; node != nil {
-		tool.definition.OutputSchema, tool.output = l.objectSchema(node, entry.At("output"))
+		declaration.OutputSchema, tool.output = l.objectSchema(node, entry.At("output"))
 	}
-	tool.binding = l.binding(entry, tool.input)
+	l.scalars(entry, tool.input)
+	var faults []fault
+	tool.binding, faults = declaration.bind(tool.input)
+	for _, f := range faults {
+		place := places.of(f)
+		l.Add(place.node, place.path, "%s", f.text)
+	}
+	tool.definition = declaration.Definition
 	return tool
 }
 

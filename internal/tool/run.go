@@ -164,11 +164,11 @@ func (r *Runner) run(ctx context.Context, c *call, arguments json.RawMessage) (R
 		return Result{}, err
 	}
 	request, err := c.tool.binding.request(ctx, checked)
-	if err != nil { // checked arguments always bind
-		return Result{}, oauth.AsRefusal(err)
+	if err != nil {
+		return Result{}, unbound(err)
 	}
-	if c.tool.idempotent() {
-		request.Header["Idempotency-Key"] = []string{} // as net/http reads it; not sent
+	if key := "Idempotency-Key"; c.tool.idempotent() && request.Header[key] == nil {
+		request.Header[key] = []string{} // as net/http reads it; not sent
 	}
 	var token secret.Value
 	if c.upstream.Personal() || c.upstream.Cache { // what is kept of answers is the caller's own
@@ -192,6 +192,15 @@ func (r *Runner) warnOfRejection(ctx context.Context, c *call) {
 		r.logger.LogAttrs(ctx, slog.LevelWarn, "the API rejects this server's credential",
 			slog.String("tool", c.tool.definition.Name), slog.String("upstream", c.upstream.Name), slog.String("credential", c.upstream.Credential))
 	}
+}
+
+// unbound returns the error of arguments that fit the schema and not their place
+// in the request. Anything else that goes wrong there is this server's fault.
+func unbound(err error) error {
+	if wrong, ok := errors.AsType[*InvalidArgumentsError](err); ok {
+		return wrong
+	}
+	return oauth.AsRefusal(err)
 }
 
 // safeError is a failure that has a sentence for the caller.

@@ -14,7 +14,7 @@ const maxDrain = 4 << 10
 
 // kept lists the only response header fields that leave this package: what a
 // result is made from. Set-Cookie and all others end here.
-var kept = []string{"Content-Type", "Retry-After", "Www-Authenticate"}
+var kept = []string{"Content-Type", "Link", "Retry-After", "Www-Authenticate"}
 
 // looked lists the fields that this package itself looks at besides: what
 // memory.go needs.

@@ -29,6 +29,12 @@ func declared(from http.Header) http.Header {
 	hop := connectionOptions(from)
 	for name, values := range from {
 		name = http.CanonicalHeaderKey(name)
+		// The only cookies here are a tool's own parameters: nothing of the caller's
+		// request comes this far.
+		if name == "Cookie" {
+			header[name] = slices.Clone(values)
+			continue
+		}
 		if egress.IsReserved(name) || slices.Contains(hop, name) {
 			continue
 		}

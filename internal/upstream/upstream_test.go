@@ -158,7 +158,7 @@ func TestReq070_HeadersOfOtherConnectionsDoNotLeave(t *testing.T) {
 	c := client(t, server.URL, nil)
 	r := get(t, "/teams")
 	for _, name := range []string{
-		"Authorization", "Cookie", "Proxy-Authorization", "Proxy-Connection", "Te", "Upgrade", "Keep-Alive",
+		"Authorization", "Cookie2", "Proxy-Authorization", "Proxy-Connection", "Te", "Upgrade", "Keep-Alive",
 		"Trailer", "Mcp-Session-Id", "Mcp-Protocol-Version", "X-Forwarded-For", "X-Forwarded-Host", "Forwarded",
 		"Via", "X-Real-Ip", "X-Hop", "Expect", "Origin", "Referer", "User-Agent",
 	} {
@@ -169,6 +169,7 @@ func TestReq070_HeadersOfOtherConnectionsDoNotLeave(t *testing.T) {
 	r.Header.Set("Accept-Encoding", "br")
 	r.Header.Set("Accept", "application/json")
 	r.Header.Set("X-Declared", "1")
+	r.Header.Set("Cookie", "lang=en")
 	r.Host = "evil.example"
 	response, _, err := c.Send(t.Context(), r, oauth.Principal{}, secret.New("the-token"))
 	if err != nil {
@@ -177,7 +178,7 @@ func TestReq070_HeadersOfOtherConnectionsDoNotLeave(t *testing.T) {
 	_ = response.Body.Close()
 	want := http.Header{
 		"Accept": {"application/json"}, "Accept-Encoding": {"gzip"}, "Authorization": {"Bearer the-token"},
-		"User-Agent": {userAgent}, "X-Declared": {"1"},
+		"Cookie": {"lang=en"}, "User-Agent": {userAgent}, "X-Declared": {"1"},
 	}
 	if diff := cmp.Diff(want, got.Load()); diff != "" {
 		t.Errorf("sent header (-want +got):\n%s", diff)
