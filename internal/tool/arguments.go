@@ -16,16 +16,18 @@ import (
 
 // Bounds of a call's arguments.
 const (
-	maxArguments     = 64 << 10 // bytes
+	maxArguments     = 64 << 10  // bytes
+	maxUpload        = 768 << 10 // bytes, of a tool that sends a body: files are among them
 	maxArgumentDepth = 32
 )
 
-// checkArguments reads a call's arguments and checks them against the schema. It
+// checkArguments reads a call's arguments, of at most limit bytes, and checks them
+// against the schema. It
 // returns them by name, as they were written. Every error is an
 // *[InvalidArgumentsError], and none repeats a value, which may be long or
 // private.
-func checkArguments(input *schema.Schema, raw json.RawMessage) (map[string]json.RawMessage, error) {
-	arguments, err := parseArguments(raw)
+func checkArguments(input *schema.Schema, raw json.RawMessage, limit int) (map[string]json.RawMessage, error) {
+	arguments, err := parseArguments(raw, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -77,13 +79,13 @@ func accepted(names []string) string {
 // parseArguments reads a JSON object within the bounds, each name once at every
 // depth: an API could read the one that was not checked. Absent and null stand
 // for no arguments.
-func parseArguments(raw json.RawMessage) (map[string]json.RawMessage, error) {
+func parseArguments(raw json.RawMessage, limit int) (map[string]json.RawMessage, error) {
 	trimmed := bytes.TrimSpace(raw)
 	if len(trimmed) == 0 || string(trimmed) == "null" {
 		return nil, nil
 	}
-	if len(raw) > maxArguments {
-		return nil, invalid("The arguments are larger than the %d bytes allowed.", maxArguments)
+	if len(raw) > limit {
+		return nil, invalid("The arguments are larger than the %d bytes allowed.", limit)
 	}
 	if err := strictjson.Check(raw, maxArgumentDepth); err != nil {
 		return nil, invalid("The arguments cannot be read: %v.", err)

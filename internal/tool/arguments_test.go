@@ -76,7 +76,7 @@ func TestReq073_ArgumentsAreCheckedAndBound(t *testing.T) {
 		"a long value is not told": {arguments: `{"limit":"` + strings.Repeat("hunter2", 1000) + `"}`, want: `not as declared`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			checked, err := checkArguments(find.input, json.RawMessage(tc.arguments))
+			checked, err := checkArguments(find.input, json.RawMessage(tc.arguments), find.maxArguments())
 			if tc.want != "" {
 				invalid, ok := errors.AsType[*InvalidArgumentsError](err)
 				if !ok || !strings.Contains(invalid.Detail, tc.want) {
@@ -104,7 +104,7 @@ func TestReq073_ArgumentsAreCheckedAndBound(t *testing.T) {
 func TestNoArguments(t *testing.T) {
 	teams := mustLoad(t, string(BuiltIn())).tools[0]
 	for _, arguments := range []string{"", "null", "{}", " { } "} {
-		checked, err := checkArguments(teams.input, json.RawMessage(arguments))
+		checked, err := checkArguments(teams.input, json.RawMessage(arguments), teams.maxArguments())
 		if err != nil {
 			t.Fatalf("%q: %v", arguments, err)
 		}
@@ -116,7 +116,7 @@ func TestNoArguments(t *testing.T) {
 			t.Errorf("%q: URL %q, want /teams", arguments, got)
 		}
 	}
-	_, err := checkArguments(teams.input, json.RawMessage(`{"q":1}`))
+	_, err := checkArguments(teams.input, json.RawMessage(`{"q":1}`), teams.maxArguments())
 	if err == nil || err.Error() != `There is no argument "q"; this tool takes none.` {
 		t.Errorf("got %v", err)
 	}
@@ -132,7 +132,7 @@ func FuzzArguments(f *testing.F) {
 	}
 	find := mustLoad(f, argumentsCatalogue).tools[0]
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		checked, err := checkArguments(find.input, raw)
+		checked, err := checkArguments(find.input, raw, find.maxArguments())
 		if err != nil {
 			if invalid, ok := errors.AsType[*InvalidArgumentsError](err); !ok || invalid.Detail == "" || len(invalid.Detail) > 1000 {
 				t.Fatalf("check(%q) = %v", raw, err)
@@ -177,7 +177,7 @@ func TestReq073_ArgumentsTogether(t *testing.T) {
 		`{}`:                                      "do not fit together",
 		`{"when":"2026-01-01"}`:                   `There is no argument "when"; this tool takes "from", "to", "where".`,
 	} {
-		_, err := checkArguments(catalogue.tools[0].input, json.RawMessage(arguments))
+		_, err := checkArguments(catalogue.tools[0].input, json.RawMessage(arguments), maxArguments)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", arguments, err, want)
 		}

@@ -47,6 +47,7 @@ type binding struct {
 	template   paramstyle.Template
 	parameters []Parameter // in the order of the declaration
 	body       *Body
+	accept     string
 }
 
 // binder is the state of one Declaration.bind.
@@ -61,11 +62,11 @@ type binder struct {
 	binding     binding
 }
 
-// bind checks how a tool's request is made. Input is nil when what is wrong
-// with it is reported already.
-func (d Declaration) bind(input *schema.Schema) (binding, []fault) {
+// bind checks how a tool's request is made, and what becomes of the answer.
+// Input is nil when what is wrong with it is reported already.
+func (d Declaration) bind(input *schema.Schema) (binding, response, []fault) {
 	b := &binder{declaration: d, bound: map[string]bool{}, taken: map[string]bool{}}
-	b.binding = binding{method: d.Method, path: d.Path, body: d.Body}
+	b.binding = binding{method: d.Method, path: d.Path, body: d.Body, accept: d.Response.accept()}
 	if input != nil {
 		b.input = true
 		b.arguments, _ = input.Members()
@@ -85,7 +86,7 @@ func (d Declaration) bind(input *schema.Schema) (binding, []fault) {
 			b.fault(partInput, 0, "the argument %q goes nowhere; bind it in path, query, params or body, or remove it from input", strictyaml.Clip(name))
 		}
 	}
-	return b.binding, b.faults
+	return b.binding, b.response(), b.faults
 }
 
 func (b *binder) fault(part part, index int, format string, args ...any) {

@@ -51,6 +51,15 @@ type declaredTool struct {
 	binding    binding
 	input      *schema.Schema
 	output     *schema.Schema // nil when none is declared
+	response   response
+}
+
+// maxArguments is how many bytes of arguments the tool takes.
+func (t *declaredTool) maxArguments() int {
+	if t.binding.body != nil {
+		return maxUpload
+	}
+	return maxArguments
 }
 
 // idempotent reports whether the tool is declared to do the same when it is

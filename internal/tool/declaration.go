@@ -22,6 +22,7 @@ type Declaration struct {
 	Path       string      // a template below the upstream's base URL, such as /teams/{id}
 	Parameters []Parameter // {id} without one is filled by the argument of that name
 	Body       *Body       // nil: none
+	Response   Response
 }
 
 // Place is where in a request a parameter goes.
@@ -93,6 +94,7 @@ const (
 	partParameters part = "parameters"
 	partBody       part = "body"
 	partFields     part = "fields"
+	partResponse   part = "response"
 )
 
 // With returns a catalogue that has the declared tools too. Everything wrong
@@ -154,7 +156,7 @@ func (d Declaration) declare() (*declaredTool, error) {
 		}
 	}
 	var faults []fault
-	if tool.binding, faults = d.bind(tool.input); len(faults) == 0 {
+	if tool.binding, tool.response, faults = d.bind(tool.input); len(faults) == 0 {
 		return tool, nil
 	}
 	var problems []error

@@ -31,7 +31,7 @@ const nameRule = "a name has 1 to 64 of the characters a-z, 0-9 and _"
 // The keys each part of a catalogue may have.
 var (
 	rootKeys       = []string{"default", "upstreams", "tools"}
-	toolKeys       = []string{"name", "title", "description", "upstream", "method", "path", "query", "params", "body", "input", "output", "scopes", "rule", "acr", "max_age", "annotations"}
+	toolKeys       = []string{"name", "title", "description", "upstream", "method", "path", "query", "params", "body", "response", "input", "output", "scopes", "rule", "acr", "max_age", "annotations"}
 	annotationKeys = []string{"title", "read_only", "destructive", "idempotent", "open_world"}
 )
 
@@ -135,7 +135,7 @@ func (l *loader) tool(entry strictyaml.Object) *declaredTool {
 	}
 	l.scalars(entry, tool.input)
 	var faults []fault
-	tool.binding, faults = declaration.bind(tool.input)
+	tool.binding, tool.response, faults = declaration.bind(tool.input)
 	for _, f := range faults {
 		place := places.of(f)
 		l.Add(place.node, place.path, "%s", f.text)

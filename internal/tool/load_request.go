@@ -79,6 +79,9 @@ func (l *loader) declaration(entry strictyaml.Object) (Declaration, places) {
 	if node := entry.Fields["body"]; node != nil {
 		d.Body, found.fields = l.body(l.Object(node, entry.At("body"), bodyKeys))
 	}
+	if node := entry.Fields["response"]; node != nil {
+		d.Response = l.response(l.Object(node, entry.At("response"), responseKeys))
+	}
 	return d, found
 }
 

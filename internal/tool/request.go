@@ -51,7 +51,7 @@ func (b binding) request(ctx context.Context, arguments map[string]json.RawMessa
 	if err != nil || request.URL.EscapedPath() != path || request.URL.Host != "" || request.URL.Fragment != "" {
 		return nil, errRoute
 	}
-	w.header.Set("Accept", "application/json")
+	w.header.Set("Accept", b.accept)
 	if len(w.cookies.parts) > 0 {
 		w.header.Set("Cookie", strings.Join(w.cookies.parts, "; "))
 	}

@@ -23,7 +23,7 @@ func toolThat(more string) string {
 func requestOf(t *testing.T, catalogue, arguments string) (request *http.Request, body string, err error) {
 	t.Helper()
 	tool := mustLoad(t, catalogue).tools[0]
-	checked, err := checkArguments(tool.input, json.RawMessage(arguments))
+	checked, err := checkArguments(tool.input, json.RawMessage(arguments), tool.maxArguments())
 	if err != nil {
 		return nil, "", err
 	}
@@ -255,6 +255,12 @@ input:
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("parts (-want +got):\n%s", diff)
 	}
+	large := `{"file":"` + strings.Repeat("AAAA", maxArguments/4) + `"}`
+	if _, body, err = requestOf(t, catalogue, large); err != nil || len(body) < maxArguments*3/4 {
+		t.Errorf("a file of %d bytes: got %d, %v", len(large), len(body), err)
+	}
+	_, _, err = requestOf(t, catalogue, `{"file":"`+strings.Repeat("A", maxUpload)+`"}`)
+	wantInvalid(t, err, "larger than the 786432 bytes allowed")
 	_, _, err = requestOf(t, catalogue, `{"file":"not base64"}`)
 	wantInvalid(t, err, `The argument "file" cannot be written as a part: "up\"load" must be a file's content in Base64`)
 	if _, body, err = requestOf(t, catalogue, `{"note":null}`); err != nil || strings.Count(body, "Content-Disposition") != 0 {
@@ -318,6 +324,44 @@ input:
 			if !strings.Contains(good, tc.old) {
 				t.Fatalf("the good tool has no %q", tc.old)
 			}
+			_, err := Load([]byte(toolThat(strings.Replace(good, tc.old, tc.new, 1))), nil)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Fatalf("got %v\nwant %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestResponseErrorsHaveLineAndFix(t *testing.T) {
+	const good = `method: GET
+path: /teams
+query: {page: page}
+response:
+  as: json
+  select: .teams
+  paginate: {follow: link}
+input: {type: object, properties: {page: {type: integer}}, additionalProperties: false}`
+	mustLoad(t, toolThat(good))
+	for name, tc := range map[string]struct{ old, new, want string }{
+		"unknown form":     {"as: json", "as: xml", `line 10: tools[0].response: unknown form "xml"; write as: json, text or binary`},
+		"not for text":     {"as: json", "as: text", "select, max_items, paginate and output are for JSON"},
+		"no filter":        {"select: .teams", "select: .teams[", "select is not a jq filter"},
+		"unknown function": {"select: .teams", "select: env.HOME | nope", "function not defined: nope/0"},
+		"items":            {"as: json", "max_items: 0", "line 10: tools[0].response.max_items: want a number from 1 to 10000"},
+		"bytes":            {"as: json", "max_bytes: 1e3", "line 10: tools[0].response.max_bytes: want a number from 1 to"},
+		"unknown way":      {"follow: link", "follow: rel", `unknown way "rel" to the next page`},
+		"no way":           {"follow: link", "items: x", "line 12: tools[0].response.paginate.follow: missing"},
+		"no place":         {"follow: link", "follow: url", "follow: url needs at"},
+		"no parameter":     {"follow: link", "follow: page", "follow: page needs query"},
+		"useless":          {"follow: link", "follow: link, query: page", "follow: link has no query; remove it"},
+		"filled already":   {"follow: link", "follow: page, query: page", `the parameter "page" is filled by an argument already`},
+		"empty name":       {"follow: link", "follow: link, items: a..b", "is not names joined by dots"},
+		"bad parameter":    {"follow: link", "follow: page, query: 'a&b'", "want the parameter's name"},
+		"too many pages":   {"follow: link", "follow: link, max_pages: 101", "max_pages: want a number from 1 to 100"},
+		"pages of a POST":  {"method: GET", "method: POST", "only a GET has pages"},
+		"unknown key":      {"as: json", "kind: json", `unknown key "kind"; want one of: as, select`},
+	} {
+		t.Run(name, func(t *testing.T) {
 			_, err := Load([]byte(toolThat(strings.Replace(good, tc.old, tc.new, 1))), nil)
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Fatalf("got %v\nwant %q", err, tc.want)

@@ -2,6 +2,7 @@ package tool
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,7 +12,6 @@ import (
 	"strings"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
-	"tecrolabs.dev/oauth-mcp-server/internal/strictjson"
 )
 
 const (
@@ -24,13 +24,13 @@ const (
 
 // answer maps an upstream's answer: 2xx to a result, 401 and 403 to what they
 // mean for the caller, everything else to a sentence.
-func (c *call) answer(response *http.Response) (Result, error) {
+func (c *call) answer(ctx context.Context, response *http.Response) (Result, error) {
 	status := response.StatusCode
 	forwarded := c.upstream.Credential == CredentialForward
 	c.outcome = "upstream_" + strconv.Itoa(status)
 	switch {
 	case status >= 200 && status <= 299:
-		return c.success(response), nil
+		return c.success(ctx, response), nil
 	case status == http.StatusUnauthorized && forwarded:
 		// The token is the caller's, so the caller is told; were it ours, a
 		// challenge would send people to sign in again for nothing.
@@ -56,33 +56,6 @@ func (c *call) forbidden(response *http.Response) error {
 		Status: http.StatusForbidden, Code: oauth.CodeAccessDenied, Reason: "upstream_403",
 		Description: "The API says this user may not do this",
 	}
-}
-
-// success maps 2xx: no content to a sentence, JSON to itself.
-func (c *call) success(response *http.Response) Result {
-	body, err := c.read(response)
-	if err != nil {
-		c.outcome = "unreadable"
-		return c.toolError(fmt.Sprintf("The API %q did not deliver an answer within the %d bytes allowed.", c.upstream.Name, c.upstream.MaxResponse))
-	}
-	if len(bytes.TrimSpace(body)) == 0 {
-		c.outcome = "ok"
-		return Result{Text: fmt.Sprintf("The API %q did it and answered without content (%s).", c.upstream.Name, c.named())}
-	}
-	if !isJSON(response.Header.Get("Content-Type")) {
-		c.outcome = "not_json"
-		return c.toolError(fmt.Sprintf("The API %q answered with something else than JSON (%s).", c.upstream.Name, c.named()))
-	}
-	if err := strictjson.Check(body, maxResultDepth); err != nil {
-		c.outcome = "not_json"
-		return c.toolError(fmt.Sprintf("The API %q answered with JSON that is not valid or nests deeper than %d (%s).", c.upstream.Name, maxResultDepth, c.named()))
-	}
-	if !c.conforms(body) {
-		c.outcome = "output_schema"
-		return c.toolError(fmt.Sprintf("The API %q answered with JSON that does not match the tool's output schema.", c.upstream.Name))
-	}
-	c.outcome = "ok"
-	return Result{Text: string(body), Structured: body}
 }
 
 // read returns the body. The sender bounds it already; this makes the bound

@@ -156,7 +156,7 @@ func (r *Runner) run(ctx context.Context, c *call, arguments json.RawMessage) (R
 	if err := r.authorize(ctx, c); err != nil {
 		return Result{}, err
 	}
-	checked, err := checkArguments(c.tool.input, arguments)
+	checked, err := checkArguments(c.tool.input, arguments, c.tool.maxArguments())
 	if err != nil {
 		return Result{}, err
 	}
@@ -170,19 +170,30 @@ func (r *Runner) run(ctx context.Context, c *call, arguments json.RawMessage) (R
 	if key := "Idempotency-Key"; c.tool.idempotent() && request.Header[key] == nil {
 		request.Header[key] = []string{} // as net/http reads it; not sent
 	}
+	response, err := r.send(ctx, c, request)
+	if err != nil {
+		return r.failed(ctx, c, err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if c.tool.response.Paginate != nil && response.StatusCode >= 200 && response.StatusCode <= 299 {
+		return r.pages(ctx, c, request, response)
+	}
+	return c.answer(ctx, response)
+}
+
+// send sends a request as the upstream's credential mode says.
+func (r *Runner) send(ctx context.Context, c *call, request *http.Request) (*http.Response, error) {
 	var token secret.Value
 	if c.upstream.Personal() || c.upstream.Cache { // what is kept of answers is the caller's own
 		token = c.caller.Token
 	}
 	response, actor, err := r.senders[c.upstream.Name].Send(ctx, request, c.caller.Principal, token)
 	c.actor = actor
-	if err != nil {
-		return r.failed(ctx, c, err)
+	if err == nil {
+		c.status = response.StatusCode
+		r.warnOfRejection(ctx, c)
 	}
-	defer func() { _ = response.Body.Close() }()
-	c.status = response.StatusCode
-	r.warnOfRejection(ctx, c)
-	return c.answer(response)
+	return response, err
 }
 
 // warnOfRejection tells the operator that an API turned down a credential that
