@@ -56,7 +56,7 @@ func (s *Server) callTool(ctx context.Context, c call) (any, error) {
 		return nil, invalidParams(`Invalid params: tools/call needs "name", the name of a tool from tools/list`)
 	}
 	arguments, _ := c.message.params.Get("arguments")
-	result, err := s.tools.Call(ctx, tool.Caller{Principal: c.caller.Principal, Token: c.caller.Token}, name, arguments)
+	result, err := s.tools.Call(ctx, tool.Caller{Principal: c.caller.Principal, Token: c.caller.Token, Confirmation: confirmation(ctx)}, name, arguments)
 	if err != nil {
 		return s.failedCall(ctx, c, err)
 	}
@@ -90,6 +90,12 @@ func (s *Server) failedCall(ctx context.Context, c call, err error) (any, error)
 			Content: textContent("Invalid arguments: " + invalid.Detail),
 			IsError: true,
 		}, nil
+	}
+	if needed, ok := errors.AsType[*tool.ConfirmationNeededError](err); ok {
+		return nil, confirmationRequest(needed)
+	}
+	if declined, ok := errors.AsType[*tool.DeclinedError](err); ok {
+		return toolResult{common: s.common(c.revision), Content: textContent(declined.Error()), IsError: true}, nil
 	}
 	return nil, s.failed(ctx, err)
 }

@@ -48,6 +48,7 @@ type binding struct {
 	parameters []Parameter // in the order of the declaration
 	body       *Body
 	accept     string
+	confirm    string
 }
 
 // binder is the state of one Declaration.bind.
@@ -66,7 +67,7 @@ type binder struct {
 // Input is nil when what is wrong with it is reported already.
 func (d Declaration) bind(input *schema.Schema) (binding, response, []fault) {
 	b := &binder{declaration: d, bound: map[string]bool{}, taken: map[string]bool{}}
-	b.binding = binding{method: d.Method, path: d.Path, body: d.Body, accept: d.Response.accept()}
+	b.binding = binding{method: d.Method, path: d.Path, body: d.Body, accept: d.Response.accept(), confirm: d.Confirm}
 	if input != nil {
 		b.input = true
 		b.arguments, _ = input.Members()
@@ -80,6 +81,9 @@ func (d Declaration) bind(input *schema.Schema) (binding, response, []fault) {
 		b.parameter(i, p)
 	}
 	b.body()
+	if len(d.Confirm) > maxConfirm || strings.ContainsFunc(d.Confirm, func(r rune) bool { return r != visible(r) }) {
+		b.fault(partConfirm, 0, "want true, or a question of at most %d bytes in one line", maxConfirm)
+	}
 	for _, name := range b.arguments {
 		// An argument that is taken and not sent would be a lie to the caller.
 		if !b.bound[name] {

@@ -23,6 +23,7 @@ type Declaration struct {
 	Parameters []Parameter // {id} without one is filled by the argument of that name
 	Body       *Body       // nil: none
 	Response   Response
+	Confirm    string // a question that the person has to agree to first; "": none
 }
 
 // Place is where in a request a parameter goes.
@@ -95,6 +96,7 @@ const (
 	partBody       part = "body"
 	partFields     part = "fields"
 	partResponse   part = "response"
+	partConfirm    part = "confirm"
 )
 
 // With returns a catalogue that has the declared tools too. Everything wrong
@@ -143,6 +145,7 @@ func (d Declaration) declare() (*declaredTool, error) {
 		return nil, errors.New("want a method and a path")
 	}
 	tool := &declaredTool{definition: d.Definition, upstream: d.Upstream}
+	tool.definition.Annotations = hinted(d.Method, d.Annotations)
 	var err error
 	if tool.input, err = schema.Compile(d.InputSchema); err != nil {
 		return nil, fmt.Errorf("input: %w", err)

@@ -63,6 +63,7 @@ func (l *loader) declaration(entry strictyaml.Object) (Declaration, places) {
 		Method:   entry.Required("method", "write one of: "+strings.Join(methods, ", ")),
 		Path:     entry.Required("path", "write the path below the upstream's URL, such as /teams or /teams/{id}"),
 	}
+	d.Confirm = l.confirm(entry)
 	if node := entry.Fields["query"]; node != nil {
 		query := l.Object(node, entry.At("query"), nil)
 		for _, argument := range query.Keys() {
@@ -83,6 +84,21 @@ func (l *loader) declaration(entry strictyaml.Object) (Declaration, places) {
 		d.Response = l.response(l.Object(node, entry.At("response"), responseKeys))
 	}
 	return d, found
+}
+
+// confirm reads whether the person has to agree to calls, and in which words.
+func (l *loader) confirm(entry strictyaml.Object) string {
+	node, ok := entry.Scalar("confirm", "true, or the question to the person", "!!str", "!!bool")
+	switch {
+	case !ok:
+		return ""
+	case node.ShortTag() == "!!str":
+		return entry.Required("confirm", "write the question to the person, or true")
+	case strings.EqualFold(node.Value, "true"):
+		return confirmAnything
+	default:
+		return ""
+	}
 }
 
 // scalars reports arguments in the short form of a query that could be more than

@@ -121,6 +121,7 @@ func TestLoadReadsEverything(t *testing.T) {
 		{
 			Name: "z_last", Description: "The last one",
 			InputSchema: json.RawMessage(`{"type":"object","additionalProperties":false}`),
+			Annotations: &Annotations{ReadOnlyHint: &no, DestructiveHint: &yes}, // a POST that says nothing
 		},
 	}
 	if diff := cmp.Diff(want, catalogue.Definitions()); diff != "" {

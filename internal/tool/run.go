@@ -33,6 +33,9 @@ type Sender interface {
 type Caller struct {
 	Principal oauth.Principal
 	Token     secret.Value
+	// Confirmation is what the person said to the question of this call; nil when
+	// nobody was asked.
+	Confirmation *Confirmation
 }
 
 // Result is what a call gives back. Something that went wrong behind this
@@ -118,6 +121,8 @@ func (r *Runner) Definitions() []Definition { return r.catalogue.Definitions() }
 //     the person did not sign in as the tool asks, a rule denies, the token does
 //     not name the API's audience, or the API itself said 401 or 403 to the
 //     caller's token,
+//   - *[ConfirmationNeededError] and *[DeclinedError] for a tool that the person
+//     has to agree to,
 //   - a [Result] for everything else, failures of the API included.
 //
 // Nothing is sent before all checks passed. Every call leaves one audit record.
@@ -166,6 +171,9 @@ func (r *Runner) run(ctx context.Context, c *call, arguments json.RawMessage) (R
 	request, err := c.tool.binding.request(ctx, checked)
 	if err != nil {
 		return Result{}, unbound(err)
+	}
+	if err := c.confirmed(checked); err != nil {
+		return Result{}, err
 	}
 	if key := "Idempotency-Key"; c.tool.idempotent() && request.Header[key] == nil {
 		request.Header[key] = []string{} // as net/http reads it; not sent
@@ -304,6 +312,12 @@ func reasonOf(err error) string {
 	}
 	if _, ok := errors.AsType[*InvalidArgumentsError](err); ok {
 		return "invalid_arguments"
+	}
+	if _, ok := errors.AsType[*ConfirmationNeededError](err); ok {
+		return "confirmation_needed"
+	}
+	if _, ok := errors.AsType[*DeclinedError](err); ok {
+		return "confirmation_declined"
 	}
 	return oauth.AsRefusal(err).Reason
 }
