@@ -324,6 +324,9 @@ func (a *App) Run(ctx context.Context) error {
 		group.Go(func() error { return a.cluster.Run(background, a.mcp.HandlePeer) })
 		group.Go(func() error { a.endRevoked(background); return nil })
 	}
+	if a.cfg.ToolsFile != "" {
+		group.Go(func() error { a.watchTools(background); return nil })
+	}
 	if a.metrics != nil {
 		group.Go(func() error { a.serveMetrics(background); return nil })
 	}

@@ -19,7 +19,7 @@ func readTools(cfg config.Config) (*tool.Catalogue, []byte, error) {
 	data := tool.BuiltIn()
 	if cfg.ToolsFile != "" {
 		var err error
-		if _, data, err = readCatalogue(cfg.ToolsFile); err != nil {
+		if data, _, err = readCatalogue(cfg.ToolsFile); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -89,7 +89,7 @@ func accessColumns(access tool.Access) []string {
 // LintTools checks a catalogue that no server uses yet. Every problem is in the
 // error, on a line of its own.
 func LintTools(path string, cfg config.Config) (tools int, err error) {
-	_, data, err := readCatalogue(path)
+	data, _, err := readCatalogue(path)
 	if err != nil {
 		return 0, err
 	}

@@ -73,20 +73,6 @@ func flush(ctx context.Context, measure *telemetry.Provider) error {
 	return measure.Shutdown(ctx)
 }
 
-func (a *App) reloadOn(ctx context.Context, signals <-chan os.Signal) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-signals:
-			a.ReloadTools(ctx)
-			if err := a.auditor.Reopen(); err != nil {
-				a.logger.LogAttrs(ctx, slog.LevelError, "audit log not reopened, the open one stays in use", slog.String("error", err.Error()))
-			}
-		}
-	}
-}
-
 func issuerNames(keys []bearer.KeyStatus) []string {
 	names := make([]string, 0, len(keys))
 	for _, status := range keys {
@@ -109,5 +95,6 @@ func (a *App) logStart(ctx context.Context) {
 	telemetry.Audit{
 		Event: telemetry.EventStart, Version: a.version, ServerURL: a.cfg.ServerURL,
 		AuthorizationServers: a.cfg.AuthorizationServers, Audiences: a.cfg.Audiences(),
+		CatalogueHash: a.tools.current.Load().catalogue.Hash(),
 	}.Write(ctx, a.logger)
 }

@@ -8,7 +8,10 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"sync/atomic"
+
+	"go.opentelemetry.io/otel/metric"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/config"
 	"tecrolabs.dev/oauth-mcp-server/internal/egress"
@@ -28,11 +31,16 @@ type liveTools struct {
 	current   atomic.Pointer[loadedTools]
 	// elevations outlives every catalogue.
 	elevations *tool.Elevations
+	reloads    metric.Int64Counter
+
+	mu   sync.Mutex  // held while the catalogue is read
+	read os.FileInfo // of the file when it was last read, well or not; nil: none was there
 }
 
 // loadedTools is one catalogue with the clients of its APIs.
 type loadedTools struct {
 	*tool.Runner
+	catalogue *tool.Catalogue
 	upstreams *upstreams
 }
 
@@ -44,6 +52,9 @@ func newLiveTools(opts Options, policy egress.Policy) (*liveTools, error) {
 	if t.builtIn == nil {
 		t.builtIn = tool.BuiltIn()
 	}
+	if err := t.observe(); err != nil {
+		return nil, err
+	}
 	return t, t.load()
 }
 
@@ -53,7 +64,8 @@ func (t *liveTools) load() error {
 	source, data := "the built-in catalogue", t.builtIn
 	if t.cfg.ToolsFile != "" {
 		var err error
-		if source, data, err = readCatalogue(t.cfg.ToolsFile); err != nil {
+		source = t.cfg.ToolsFile
+		if data, t.read, err = readCatalogue(source); err != nil {
 			return err
 		}
 	}
@@ -78,7 +90,7 @@ func (t *liveTools) load() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", source, err)
 	}
-	if before := t.current.Swap(&loadedTools{runner, apis}); before != nil {
+	if before := t.current.Swap(&loadedTools{runner, catalogue, apis}); before != nil {
 		before.upstreams.close()
 	}
 	return nil
@@ -87,20 +99,26 @@ func (t *liveTools) load() error {
 // close ends idle connections.
 func (t *liveTools) close() { t.current.Load().upstreams.close() }
 
-func readCatalogue(path string) (source string, data []byte, err error) {
+// readCatalogue returns the text of a catalogue, and which file it was: that of
+// the moment before it was read, so that a change while it is read is seen later.
+func readCatalogue(path string) ([]byte, os.FileInfo, error) {
 	file, err := os.Open(path) //nolint:gosec // the operator's own file
 	if err != nil {
-		return "", nil, fmt.Errorf("TOOLS_FILE: %w", err)
+		return nil, nil, fmt.Errorf("TOOLS_FILE: %w", err)
 	}
 	defer file.Close()
-	data, err = io.ReadAll(io.LimitReader(file, tool.MaxCatalogue+1)) //nolint:forbidigo // bounded by the line's own limit
+	info, err := file.Stat()
+	if err != nil {
+		return nil, nil, fmt.Errorf("TOOLS_FILE: %w", err)
+	}
+	data, err := io.ReadAll(io.LimitReader(file, tool.MaxCatalogue+1)) //nolint:forbidigo // bounded by the line's own limit
 	if err == nil && len(data) > tool.MaxCatalogue {
 		err = fmt.Errorf("it is larger than %d bytes", tool.MaxCatalogue)
 	}
 	if err != nil {
-		return "", nil, fmt.Errorf("TOOLS_FILE %s: %w", path, err)
+		return nil, info, fmt.Errorf("TOOLS_FILE %s: %w", path, err)
 	}
-	return path, data, nil
+	return data, info, nil
 }
 
 // Definitions returns the tools of the catalogue in use.
@@ -114,15 +132,4 @@ func (t *liveTools) Listed(ctx context.Context, p oauth.Principal) []tool.Defini
 // Call calls a tool of the catalogue in use.
 func (t *liveTools) Call(ctx context.Context, caller tool.Caller, name string, arguments json.RawMessage) (tool.Result, error) {
 	return t.current.Load().Call(ctx, caller, name, arguments)
-}
-
-// ReloadTools reads the catalogue again and tells open streams. On an error
-// the one before goes on serving.
-func (a *App) ReloadTools(ctx context.Context) {
-	if err := a.tools.load(); err != nil {
-		a.logger.LogAttrs(ctx, slog.LevelError, "tools not reloaded, the earlier catalogue goes on serving", slog.String("error", err.Error()))
-		return
-	}
-	a.mcp.ToolsChanged()
-	a.logger.LogAttrs(ctx, slog.LevelInfo, "tools reloaded", slog.Int("tools", len(a.tools.Definitions())))
 }

@@ -68,7 +68,7 @@ type Config struct {
 	SessionKey        secret.Value `env:"SESSION_KEY" group:"Sign-in" placeholder:"SECRET" derived:"generated at each start" help:"Key that seals what goes out to clients and comes back (the sign-in cookie, list cursors, the state of requests in several rounds), at least 32 characters, the same on every replica. Make one with: openssl rand -base64 32."`
 
 	OtusURL     string `env:"OTUS_URL" group:"Tools" placeholder:"URL" default:"https://tecro-api.tecrolabs.dev/otus" help:"Base URL of the Otus API. The caller's token goes to this origin only."`
-	ToolsFile   string `env:"TOOLS_FILE" group:"Tools" placeholder:"PATH" derived:"built-in catalogue (otus_teams)" help:"Catalogue of declared tools, instead of the built-in one."`
+	ToolsFile   string `env:"TOOLS_FILE" group:"Tools" placeholder:"PATH" derived:"built-in catalogue (otus_teams)" help:"Catalogue of declared tools, instead of the built-in one. It is read again when the file changes and on SIGHUP."`
 	ToolsListed string `env:"TOOLS_LISTED" group:"Tools" placeholder:"WORD" default:"obtainable" values:"obtainable callable" help:"What tools/list shows: obtainable, also tools that the caller's token may not call yet but would after a step-up (more scopes, another sign-in); or callable, only those it may call now."`
 
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" group:"Network" placeholder:"CIDR,..." help:"Networks of the reverse proxies that end TLS in front of this server. Only their X-Forwarded-* headers are read."`

@@ -17,7 +17,8 @@ const (
 	EventElevation      = "elevation"      // a caller came back with scopes that it was challenged for
 	EventSignIn         = "sign_in"        // /auth/callback
 	EventTokenRefresh   = "token_refresh"  // /auth/refresh
-	EventStart          = "start"          // the server began to serve, with these issuers and audiences
+	EventStart          = "start"          // the server began to serve, with these issuers, audiences and tools
+	EventCatalogue      = "catalogue"      // the catalogue of tools changed, or a change of it was refused
 	EventGap            = "audit_gap"      // records that stand among the log lines instead, see [Auditor]
 )
 
@@ -29,6 +30,7 @@ var events = []struct{ name, about string }{
 	{EventSignIn, "a browser sign-in ended"},
 	{EventTokenRefresh, "a refresh token was used at /auth/refresh"},
 	{EventStart, "the server began to serve"},
+	{EventCatalogue, "the catalogue of tools was read again and is another one, or was refused and the earlier one serves on"},
 	{EventGap, "so many records before this one could not be written here and stand in the log instead"},
 }
 
@@ -61,14 +63,28 @@ type Audit struct {
 	AuthorizationServers []string // start only: clients register anew when they change
 	Audiences            []string // start only
 
+	CatalogueHash   string       // start and catalogue: SHA-256 of the text in use
+	CatalogueBefore string       // catalogue only: the one before, of a change
+	ToolsChanged    []ToolChange // catalogue only
+
 	Records int // audit_gap only: how many are missing before this one
+}
+
+// ToolChange is a tool that another catalogue has changed: its name, the SHA-256
+// of what clients see of it, before and after, and what differs in its
+// declaration.
+type ToolChange struct {
+	Name   string   `json:"name"`
+	Before string   `json:"before,omitempty"` // "" for a new tool
+	After  string   `json:"after,omitempty"`  // "" for one that is gone
+	Keys   []string `json:"keys,omitempty"`   // of the catalogue
 }
 
 // auditField is one member of a record. The table below is the only list of
 // them: records are written and docs/audit.schema.json is generated from it.
 type auditField struct {
 	key     string
-	kind    string // JSON type
+	kind    string // JSON type; an array is one of strings, and "changes" one of ToolChange
 	pattern string // of a string
 	about   string
 	value   func(*Audit) slog.Value
@@ -96,7 +112,19 @@ var auditFields = []auditField{
 	{"server_url", "string", "", "public URL of the server", func(a *Audit) slog.Value { return slog.StringValue(a.ServerURL) }},
 	{"authorization_servers", "array", "", "where clients are sent, in this order", func(a *Audit) slog.Value { return listValue(a.AuthorizationServers) }},
 	{"audiences", "array", "", "what tokens must be meant for", func(a *Audit) slog.Value { return listValue(a.Audiences) }},
+	{"catalogue_hash", "string", sha256Pattern, "SHA-256 of the text of the catalogue in use, as sha256sum prints it", func(a *Audit) slog.Value { return slog.StringValue(a.CatalogueHash) }},
+	{"catalogue_before", "string", sha256Pattern, "the same of the catalogue before", func(a *Audit) slog.Value { return slog.StringValue(a.CatalogueBefore) }},
+	{"tools_changed", "changes", "", "what the change means for each tool that is not the same", func(a *Audit) slog.Value { return changesValue(a.ToolsChanged) }},
 	{"records", "integer", "", "how many records before this one stand in the log instead", func(a *Audit) slog.Value { return slog.IntValue(a.Records) }},
+}
+
+const sha256Pattern = "^[0-9a-f]{64}$"
+
+func changesValue(changes []ToolChange) slog.Value {
+	if len(changes) == 0 {
+		return slog.Value{}
+	}
+	return slog.AnyValue(changes)
 }
 
 func listValue(list []string) slog.Value {

@@ -234,6 +234,19 @@ func TestAuditLogIsOpenedAgain(t *testing.T) {
 	}
 }
 
+// toolChangeSchema is the form of a [ToolChange].
+var toolChangeSchema = map[string]any{
+	"type": "object",
+	"properties": map[string]any{
+		"name":   map[string]any{"type": "string"},
+		"before": map[string]any{"type": "string", "pattern": sha256Pattern, "description": "SHA-256 of the tool's definition; missing for a new tool"},
+		"after":  map[string]any{"type": "string", "pattern": sha256Pattern, "description": "the same after the change; missing for a tool that is gone"},
+		"keys":   map[string]any{"type": "array", "items": map[string]any{"type": "string"}, "description": "keys of the catalogue that differ, those that clients do not see among them"},
+	},
+	"required":             []string{"name"},
+	"additionalProperties": false,
+}
+
 // TestAuditSchemaIsCurrent generates docs/audit.schema.json from the table of
 // fields. What the server writes is held against it by every test that runs a
 // system (internal/apptest).
@@ -251,8 +264,11 @@ func TestAuditSchemaIsCurrent(t *testing.T) {
 		if field.pattern != "" {
 			property["pattern"] = field.pattern
 		}
-		if field.kind == "array" {
+		switch field.kind {
+		case "array":
 			property["items"] = map[string]any{"type": "string"}
+		case "changes":
+			property["type"], property["items"] = "array", toolChangeSchema
 		}
 		properties[field.key] = property
 	}
@@ -261,7 +277,7 @@ func TestAuditSchemaIsCurrent(t *testing.T) {
 		kinds = append(kinds, map[string]any{"const": event.name, "description": event.about})
 	}
 	properties["event"] = map[string]any{"oneOf": kinds, "description": "what the record is about"}
-	decided := []string{EventAuthentication, EventToolCall, EventSignIn, EventTokenRefresh}
+	decided := []string{EventAuthentication, EventToolCall, EventSignIn, EventTokenRefresh, EventCatalogue}
 	schema, err := json.MarshalIndent(map[string]any{
 		"$schema":              "https://json-schema.org/draft/2020-12/schema",
 		"title":                "Audit record of oauth-mcp-server",

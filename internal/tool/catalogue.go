@@ -42,6 +42,7 @@ type Annotations struct {
 type Catalogue struct {
 	tools     []*declaredTool // sorted by name
 	upstreams []Upstream      // sorted by name
+	hash      string          // of the text, see [Catalogue.Hash]
 }
 
 // declaredTool is one entry of the catalogue, compiled.
@@ -52,6 +53,9 @@ type declaredTool struct {
 	input      *schema.Schema
 	output     *schema.Schema // nil when none is declared
 	response   response
+	// parts has a hash of everything that is declared of the tool, by key, for
+	// [Compare].
+	parts map[string]string
 }
 
 // maxArguments is how many bytes of arguments the tool takes.

@@ -1,6 +1,8 @@
 package tool
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"regexp"
@@ -69,6 +71,8 @@ func Load(data []byte, variables map[string]string) (*Catalogue, error) {
 	if err := l.Err(); err != nil {
 		return nil, err
 	}
+	sum := sha256.Sum256(data)
+	l.catalogue.hash = hex.EncodeToString(sum[:])
 	return &l.catalogue, nil
 }
 
@@ -113,7 +117,9 @@ func (l *loader) tools(top strictyaml.Object) {
 	}
 	for i, item := range node.Content {
 		entry := l.Object(item, fmt.Sprintf("tools[%d]", i), toolKeys)
-		l.catalogue.tools = append(l.catalogue.tools, l.tool(entry))
+		tool := l.tool(entry)
+		tool.parts = l.parts(top, entry, tool)
+		l.catalogue.tools = append(l.catalogue.tools, tool)
 	}
 	slices.SortFunc(l.catalogue.tools, byName)
 }

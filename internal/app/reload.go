@@ -1,0 +1,103 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
+	"tecrolabs.dev/oauth-mcp-server/internal/tool"
+)
+
+// reasonCatalogue is why a change of the catalogue is refused.
+const reasonCatalogue = "invalid_catalogue"
+
+// observe makes the counter of reloads.
+func (t *liveTools) observe() error {
+	meter := t.telemetry.Meter()
+	if meter == nil {
+		meter = noop.Meter{}
+	}
+	var err error
+	if t.reloads, err = meter.Int64Counter("oauth_mcp_server.catalogue_reloads", metric.WithUnit("{reload}"),
+		metric.WithDescription("Catalogues of tools that were read after the start, by whether they are in use and why not.")); err != nil {
+		return fmt.Errorf("tools: %w", err)
+	}
+	return nil
+}
+
+// reload reads the catalogue again and says what is another one now. What came
+// of it is in the log, on record and counted.
+func (t *liveTools) reload(ctx context.Context) tool.Changes {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	before := t.current.Load().catalogue
+	if err := t.load(); err != nil {
+		t.logger.LogAttrs(ctx, slog.LevelError, "tools not reloaded, the earlier catalogue goes on serving", slog.String("error", err.Error()))
+		t.record(ctx, telemetry.Audit{Decision: "deny", Reason: reasonCatalogue, CatalogueHash: before.Hash()})
+		return tool.Changes{}
+	}
+	now := t.current.Load().catalogue
+	changes := tool.Compare(before, now)
+	audit := telemetry.Audit{Decision: "allow", Reason: "ok", CatalogueHash: now.Hash()}
+	if now.Hash() != before.Hash() {
+		audit.CatalogueBefore = before.Hash()
+	}
+	for _, change := range changes.Tools {
+		audit.ToolsChanged = append(audit.ToolsChanged, telemetry.ToolChange(change))
+	}
+	t.record(ctx, audit)
+	t.logger.LogAttrs(ctx, slog.LevelInfo, "tools reloaded", slog.Int("tools", len(now.Definitions())),
+		slog.Int("tools_changed", len(changes.Tools)), slog.String("catalogue_hash", now.Hash()))
+	return changes
+}
+
+// record leaves the audit record of a reload and counts it. A catalogue that is
+// the same as before is no decision.
+func (t *liveTools) record(ctx context.Context, audit telemetry.Audit) {
+	t.reloads.Add(ctx, 1, metric.WithAttributes(telemetry.KeyDecision.String(audit.Decision), telemetry.KeyReason.String(audit.Reason)))
+	if audit.Reason == "ok" && audit.CatalogueBefore == "" && len(audit.ToolsChanged) == 0 {
+		return
+	}
+	audit.Event = telemetry.EventCatalogue
+	audit.Write(ctx, t.logger)
+}
+
+// outdated reports whether the file under the name is not the one that was last
+// read.
+func (t *liveTools) outdated() bool {
+	info, err := os.Stat(t.cfg.ToolsFile)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err != nil || t.read == nil {
+		return (err == nil) != (t.read != nil)
+	}
+	return !os.SameFile(info, t.read) || !info.ModTime().Equal(t.read.ModTime()) || info.Size() != t.read.Size()
+}
+
+// ReloadTools reads the catalogue again, and tells open streams when their list
+// of tools may be another one. On an error the catalogue before goes on serving.
+func (a *App) ReloadTools(ctx context.Context) {
+	if a.tools.reload(ctx).Listed {
+		a.mcp.ToolsChanged()
+	}
+}
+
+// reloadOn does what SIGHUP asks for, until ctx ends.
+func (a *App) reloadOn(ctx context.Context, signals <-chan os.Signal) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-signals:
+			a.ReloadTools(ctx)
+			if err := a.auditor.Reopen(); err != nil {
+				a.logger.LogAttrs(ctx, slog.LevelError, "audit log not reopened, the open one stays in use", slog.String("error", err.Error()))
+			}
+		}
+	}
+}
