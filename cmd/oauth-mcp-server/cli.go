@@ -48,7 +48,10 @@ func newCommands() *commands {
 		Verify:      verifyCommand{settings: newSettings(outsideSettings)},
 		Login:       loginCommand{settings: newSettings(outsideSettings)},
 		Token:       tokenCommands{Explain: tokenExplainCommand{settings: newSettings(allSettings)}},
-		Tools:       toolsCommands{List: toolsListCommand{settings: newSettings(toolSettings)}},
+		Tools: toolsCommands{
+			List: toolsListCommand{settings: newSettings(toolSettings)},
+			Call: toolsCallCommand{settings: newSettings(allSettings)},
+		},
 		Revoke:      revokeCommand{settings: newSettings(sharedSettings)},
 		Healthcheck: healthcheckCommand{settings: newSettings(reachSettings)},
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -143,26 +142,5 @@ func TestDoctor(t *testing.T) {
 	env["JWT_LEEWAY"] = "1h"
 	if got := invoke(t, env, "doctor", "--json"); got.code != exitFailed || !strings.Contains(got.stdout, "JWT_LEEWAY") || strings.Contains(got.stdout, "upstream-otus") {
 		t.Errorf("%+v", got)
-	}
-}
-
-func TestTools(t *testing.T) {
-	if got := invoke(t, nil, "tools"); got.code != exitOK || !strings.Contains(got.stdout, "otus_teams  otus      GET /teams  forward     -") {
-		t.Errorf("%+v", got)
-	}
-	var list struct{ Tools []map[string]any }
-	if err := json.Unmarshal([]byte(invoke(t, nil, "tools", "list", "--json").stdout), &list); err != nil || len(list.Tools) != 1 || list.Tools[0]["inputSchema"] == nil {
-		t.Errorf("%+v, %v", list, err)
-	}
-	t.Chdir(t.TempDir())
-	const catalogue = "upstreams: {a: {url: https://a.example, credential: %s}}\ntools:\n- {name: b, description: c, upstream: a, method: GET, path: /d, input: {type: object, additionalProperties: false}}\n"
-	for credential, code := range map[string]int{"none": exitOK, "maybe": exitFailed} {
-		if err := os.WriteFile("tools.yaml", fmt.Appendf(nil, catalogue, credential), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		got := invokeHere(t.Context(), nil, "tools", "lint", "tools.yaml")
-		if got.code != code || code == exitFailed && !strings.Contains(got.stderr, "line 1") {
-			t.Errorf("%s: %+v", credential, got)
-		}
 	}
 }

@@ -159,7 +159,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%v: exit code %d, %q", args, got.code, got.stderr)
 		}
 	}
-	for _, command := range []string{"serve", "dev", "check-config", "doctor", "verify", "login", "token explain", "tools list", "tools lint", "healthcheck", "version"} {
+	for _, command := range []string{"serve", "dev", "check-config", "doctor", "verify", "login", "token explain", "tools list", "tools lint", "tools diff", "tools call", "healthcheck", "version"} {
 		got := invoke(t, nil, append(strings.Fields(command), "--help")...)
 		if got.code != exitOK || !strings.Contains(got.stdout, "    oauth-mcp-server "+command) {
 			t.Errorf("%s --help has no example:\n%s", command, got.stdout)

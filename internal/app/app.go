@@ -43,8 +43,8 @@ type Options struct {
 	// LookupEnv reads the environment variables that a catalogue names for
 	// secrets; nil has none.
 	LookupEnv func(name string) (string, bool)
-	// Features replaces the catalogue and adds what it cannot hold yet; the zero
-	// value serves the catalogue.
+	// Features replaces the catalogue, or parts of what it offers; the zero value
+	// serves the catalogue.
 	Features Features
 	// Telemetry measures the server; nil measures nothing. Whoever made it shuts
 	// it down, after [App.Run].
@@ -122,7 +122,7 @@ func (a *App) wire(ctx context.Context, opts Options) error {
 	}
 	features := opts.Features
 	if features.Tools == nil {
-		features.Tools = a.tools
+		features = a.tools.features(features)
 	}
 	var bus mcp.Bus              // stays nil without a cluster
 	var proofs bearer.UsedProofs // the same

@@ -13,6 +13,11 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/tool"
 )
 
+// catalogueVariables are what a catalogue can refer to as ${NAME}.
+func catalogueVariables(cfg config.Config) map[string]string {
+	return map[string]string{"OTUS_URL": cfg.OtusURL}
+}
+
 // readTools reads the catalogue that a server of this configuration uses, and
 // returns its text too.
 func readTools(cfg config.Config) (*tool.Catalogue, []byte, error) {
@@ -23,7 +28,7 @@ func readTools(cfg config.Config) (*tool.Catalogue, []byte, error) {
 			return nil, nil, err
 		}
 	}
-	catalogue, err := tool.Load(data, map[string]string{"OTUS_URL": cfg.OtusURL})
+	catalogue, err := tool.Load(data, catalogueVariables(cfg))
 	return catalogue, data, err
 }
 
@@ -35,10 +40,7 @@ func ListTools(w io.Writer, cfg config.Config, asJSON bool) error {
 		return err
 	}
 	if asJSON {
-		encoder := json.NewEncoder(w)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(map[string]any{"tools": catalogue.Definitions()})
+		return writeJSON(w, listing(catalogue))
 	}
 	// A checked catalogue has the requests in plain text.
 	var declared struct {
@@ -86,16 +88,82 @@ func accessColumns(access tool.Access) []string {
 	return []string{scopes, signIn, rule}
 }
 
-// LintTools checks a catalogue that no server uses yet. Every problem is in the
-// error, on a line of its own.
-func LintTools(path string, cfg config.Config) (tools int, err error) {
+// listedTool is a tool as clients see it, with the hash of that.
+type listedTool struct {
+	tool.Definition
+	Hash string `json:"hash"`
+}
+
+// listing is the catalogue for programs.
+func listing(catalogue *tool.Catalogue) any {
+	tools := []listedTool{}
+	for _, definition := range catalogue.Definitions() {
+		tools = append(tools, listedTool{definition, definition.Hash()})
+	}
+	return struct {
+		Hash  string       `json:"catalogue_hash"`
+		Tools []listedTool `json:"tools"`
+	}{catalogue.Hash(), tools}
+}
+
+func writeJSON(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}
+
+// Lint is what is wrong with a catalogue that no server uses yet, and what is
+// allowed in it and likely to be a mistake. Each has the line and the fix.
+type Lint struct {
+	File     string   `json:"file"`
+	Tools    int      `json:"tools"` // 0 when there are problems
+	Problems []string `json:"problems"`
+	Warnings []string `json:"warnings"`
+	Strict   bool     `json:"-"` // warnings fail too
+}
+
+// LintTools checks the catalogue in a file. The error is that the file cannot be
+// read.
+func LintTools(path string, cfg config.Config, strict bool) (Lint, error) {
+	lint := Lint{File: path, Problems: []string{}, Warnings: []string{}, Strict: strict}
 	data, _, err := readCatalogue(path)
 	if err != nil {
-		return 0, err
+		return lint, err
 	}
-	catalogue, err := tool.Load(data, map[string]string{"OTUS_URL": cfg.OtusURL})
+	tools, warnings, err := tool.Lint(data, catalogueVariables(cfg))
 	if err != nil {
-		return 0, err
+		lint.Problems = strings.Split(err.Error(), "\n")
+		return lint, nil
 	}
-	return len(catalogue.Definitions()), nil
+	lint.Tools, lint.Warnings = tools, append(lint.Warnings, warnings...)
+	return lint, nil
+}
+
+// OK reports whether the catalogue passes.
+func (l Lint) OK() bool { return len(l.Problems) == 0 && (!l.Strict || len(l.Warnings) == 0) }
+
+// WriteText writes a line for each finding, and a summary.
+func (l Lint) WriteText(w io.Writer) error {
+	var b strings.Builder
+	for _, problem := range l.Problems {
+		b.WriteString("problem: " + problem + "\n")
+	}
+	for _, warning := range l.Warnings {
+		b.WriteString("warning: " + warning + "\n")
+	}
+	summary := fmt.Sprintf("problems: %d", len(l.Problems))
+	if len(l.Problems) == 0 {
+		summary = fmt.Sprintf("no problems, warnings: %d, tools: %d", len(l.Warnings), l.Tools)
+	}
+	_, err := fmt.Fprintf(w, "%s%s: %s\n", b.String(), l.File, summary)
+	return err
+}
+
+// WriteJSON writes the findings as one JSON object.
+func (l Lint) WriteJSON(w io.Writer) error {
+	return writeJSON(w, struct {
+		OK bool `json:"ok"`
+		Lint
+	}{l.OK(), l})
 }

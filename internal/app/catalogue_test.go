@@ -29,8 +29,8 @@ func TestDocumentedCatalogue(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := config.Default()
-	if count, err := app.LintTools(file, cfg); err != nil || count != 2 {
-		t.Fatalf("%d tools, %v", count, err)
+	if lint, err := app.LintTools(file, cfg, false); err != nil || lint.Tools != 2 {
+		t.Fatalf("%+v, %v", lint, err)
 	}
 	cfg.ToolsFile = file
 	var out bytes.Buffer

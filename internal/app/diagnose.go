@@ -11,6 +11,7 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/diagnose"
 	"tecrolabs.dev/oauth-mcp-server/internal/discovery"
 	"tecrolabs.dev/oauth-mcp-server/internal/egress"
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
@@ -115,8 +116,22 @@ func Explain(ctx context.Context, cfg config.Config, token secret.Value, offline
 	if offline {
 		return diagnose.Explain(ctx, explain), nil
 	}
+	verify, done, err := tokenVerifier(cfg)
+	if err != nil {
+		return diagnose.Explanation{}, err
+	}
+	defer done()
+	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
+	defer cancel()
+	explain.Verify = verify
+	return diagnose.Explain(ctx, explain), nil
+}
+
+// tokenVerifier returns the judgement that a server of this valid configuration
+// has of a token, but for the proof that a bound one needs with each request.
+// done ends its connections.
+func tokenVerifier(cfg config.Config) (verify func(context.Context, secret.Value) (oauth.Principal, error), done func(), err error) {
 	transport := egress.NewTransport(egressPolicy(cfg), nil)
-	defer transport.CloseIdleConnections()
 	fetcher := discovery.NewFetcher(transport)
 	var servers []*discovery.Source
 	for _, issuer := range cfg.AuthorizationServers {
@@ -124,10 +139,7 @@ func Explain(ctx context.Context, cfg config.Config, token secret.Value, offline
 	}
 	verifier, err := newVerifier(cfg, servers, transport, slog.New(slog.DiscardHandler), tokenRules{binding: newBinding(cfg, nil, nil)})
 	if err != nil {
-		return diagnose.Explanation{}, err
+		return nil, nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
-	defer cancel()
-	explain.Verify = verifier.VerifyUnproven
-	return diagnose.Explain(ctx, explain), nil
+	return verifier.VerifyUnproven, transport.CloseIdleConnections, nil
 }

@@ -47,12 +47,12 @@ func (t *liveTools) reload(ctx context.Context) tool.Changes {
 	if now.Hash() != before.Hash() {
 		audit.CatalogueBefore = before.Hash()
 	}
-	for _, change := range changes.Tools {
-		audit.ToolsChanged = append(audit.ToolsChanged, telemetry.ToolChange(change))
+	for _, change := range changes.All {
+		audit.Changes = append(audit.Changes, telemetry.Change(change))
 	}
 	t.record(ctx, audit)
 	t.logger.LogAttrs(ctx, slog.LevelInfo, "tools reloaded", slog.Int("tools", len(now.Definitions())),
-		slog.Int("tools_changed", len(changes.Tools)), slog.String("catalogue_hash", now.Hash()))
+		slog.Int("changes", len(changes.All)), slog.String("catalogue_hash", now.Hash()))
 	return changes
 }
 
@@ -60,7 +60,7 @@ func (t *liveTools) reload(ctx context.Context) tool.Changes {
 // the same as before is no decision.
 func (t *liveTools) record(ctx context.Context, audit telemetry.Audit) {
 	t.reloads.Add(ctx, 1, metric.WithAttributes(telemetry.KeyDecision.String(audit.Decision), telemetry.KeyReason.String(audit.Reason)))
-	if audit.Reason == "ok" && audit.CatalogueBefore == "" && len(audit.ToolsChanged) == 0 {
+	if audit.Reason == "ok" && audit.CatalogueBefore == "" && len(audit.Changes) == 0 {
 		return
 	}
 	audit.Event = telemetry.EventCatalogue
@@ -79,11 +79,18 @@ func (t *liveTools) outdated() bool {
 	return !os.SameFile(info, t.read) || !info.ModTime().Equal(t.read.ModTime()) || info.Size() != t.read.Size()
 }
 
-// ReloadTools reads the catalogue again, and tells open streams when their list
-// of tools may be another one. On an error the catalogue before goes on serving.
+// ReloadTools reads the catalogue again, and tells open streams of lists that
+// may be others now. On an error the catalogue before goes on serving.
 func (a *App) ReloadTools(ctx context.Context) {
-	if a.tools.reload(ctx).Listed {
+	changes := a.tools.reload(ctx)
+	if changes.Tools {
 		a.mcp.ToolsChanged()
+	}
+	if changes.Resources {
+		a.mcp.ResourcesChanged()
+	}
+	if changes.Prompts {
+		a.mcp.PromptsChanged()
 	}
 }
 

@@ -145,9 +145,9 @@ type catalogueRecord struct {
 	Event    string
 	Decision string
 	Reason   string
-	Hash     string                 `json:"catalogue_hash"`
-	Before   string                 `json:"catalogue_before"`
-	Changed  []telemetry.ToolChange `json:"tools_changed"`
+	Hash     string             `json:"catalogue_hash"`
+	Before   string             `json:"catalogue_before"`
+	Changes  []telemetry.Change `json:"catalogue_changes"`
 }
 
 func catalogueRecords(t *testing.T, system *apptest.System) []catalogueRecord {
@@ -193,11 +193,11 @@ func TestReq079_ChangesOfTheCatalogueAreOnRecord(t *testing.T) {
 	}{
 		{renamed("crews"), []catalogueRecord{{
 			Decision: "allow", Reason: "ok", Hash: hash(renamed("crews")), Before: hash(otherCatalogue),
-			Changed: []telemetry.ToolChange{{Name: "crews", After: definition(renamed("crews"))}, {Name: "squads", Before: definition(otherCatalogue)}},
+			Changes: []telemetry.Change{{Kind: "tool", Name: "crews", After: definition(renamed("crews"))}, {Kind: "tool", Name: "squads", Before: definition(otherCatalogue)}},
 		}}},
 		{rugPull, []catalogueRecord{{
 			Decision: "allow", Reason: "ok", Hash: hash(rugPull), Before: hash(renamed("crews")),
-			Changed: []telemetry.ToolChange{{Name: "crews", Before: definition(renamed("crews")), After: definition(rugPull), Keys: []string{"description"}}},
+			Changes: []telemetry.Change{{Kind: "tool", Name: "crews", Before: definition(renamed("crews")), After: definition(rugPull), Keys: []string{"description"}}},
 		}}},
 		{rugPull, nil}, // nothing to decide
 		{commented, []catalogueRecord{{Decision: "allow", Reason: "ok", Hash: hash(commented), Before: hash(rugPull)}}},

@@ -69,7 +69,7 @@ func (t *liveTools) load() error {
 			return err
 		}
 	}
-	catalogue, err := tool.Load(data, map[string]string{"OTUS_URL": t.cfg.OtusURL})
+	catalogue, err := tool.Load(data, catalogueVariables(t.cfg))
 	if err != nil {
 		return fmt.Errorf("%s: %w", source, err)
 	}

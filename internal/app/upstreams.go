@@ -52,15 +52,11 @@ func (u *upstreams) add(declared tool.Upstream) error {
 	if err != nil {
 		return err
 	}
-	header := http.Header{}
-	for name, value := range declared.Headers {
-		header.Set(name, value)
-	}
 	client, err := upstream.New(upstream.Config{
 		Name:            declared.Name,
 		URL:             declared.URL,
 		Credentials:     credentials,
-		Header:          header,
+		Header:          fixedHeader(declared),
 		Timeout:         declared.Timeout,
 		MaxResponse:     declared.MaxResponse,
 		MaxConcurrent:   declared.MaxConcurrent,
@@ -78,6 +74,15 @@ func (u *upstreams) add(declared tool.Upstream) error {
 	}
 	u.senders[declared.Name] = client
 	return nil
+}
+
+// fixedHeader is what every request to an API has.
+func fixedHeader(declared tool.Upstream) http.Header {
+	header := http.Header{}
+	for name, value := range declared.Headers {
+		header.Set(name, value)
+	}
+	return header
 }
 
 // transport returns a way to an API or to its token endpoint.

@@ -105,9 +105,13 @@ type method struct {
 	has    func(*Server) bool // whether this server has the feature; nil: always
 }
 
-func hasResources(s *Server) bool { return s.resources != nil }
-func hasPrompts(s *Server) bool   { return s.prompts != nil }
-func hasCompleter(s *Server) bool { return s.completer != nil }
+// A provider that has nothing is as good as none: what is offered can change
+// while the server runs.
+func hasResources(s *Server) bool {
+	return s.resources != nil && len(s.resources.Resources())+len(s.resources.ResourceTemplates()) > 0
+}
+func hasPrompts(s *Server) bool   { return s.prompts != nil && len(s.prompts.Prompts()) > 0 }
+func hasCompleter(s *Server) bool { return s.completer != nil && (hasResources(s) || hasPrompts(s)) }
 func hasLogging(s *Server) bool   { return s.logging }
 
 // methods is every request this server answers, but for subscriptions/listen,
@@ -176,13 +180,13 @@ type listCapability struct {
 func (s *Server) capabilities(c call) capabilities {
 	tells := c.sse || c.revision.modern()
 	declared := capabilities{Tools: &listCapability{ListChanged: tells}}
-	if s.resources != nil {
+	if hasResources(s) {
 		declared.Resources = &listCapability{ListChanged: tells, Subscribe: c.revision.modern()}
 	}
-	if s.prompts != nil {
+	if hasPrompts(s) {
 		declared.Prompts = &listCapability{ListChanged: tells}
 	}
-	if s.completer != nil {
+	if hasCompleter(s) {
 		declared.Completions = &struct{}{}
 	}
 	if s.logging {

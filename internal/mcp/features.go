@@ -35,12 +35,15 @@ type ResourceContents struct {
 	Blob     []byte `json:"blob,omitempty"`
 }
 
-// Resources is the provider of resources; nil in [Config] when there are none.
+// Resources is the provider of resources; nil in [Config] when there are never
+// any. While it has none, the server is one without resources.
 // Lists are in a fixed order.
 type Resources interface {
 	Resources() []Resource
 	ResourceTemplates() []ResourceTemplate
-	// ReadResource returns an [*UnknownResourceError] for a URI it does not have.
+	// ReadResource returns an [*UnknownResourceError] for a URI it does not have, a
+	// [*tool.InvalidArgumentsError] for one that makes no sense, and a
+	// [*tool.ReadError] where the data cannot be had.
 	ReadResource(ctx context.Context, caller tool.Caller, uri string) ([]ResourceContents, error)
 }
 
@@ -77,7 +80,8 @@ type PromptResult struct {
 	Messages    []PromptMessage `json:"messages"`
 }
 
-// Prompts is the provider of prompts; nil in [Config] when there are none.
+// Prompts is the provider of prompts; nil in [Config] when there are never any.
+// While it has none, the server is one without prompts.
 type Prompts interface {
 	Prompts() []Prompt
 	// GetPrompt returns an [*UnknownPromptError] for a name it does not have and

@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"errors"
+	"net/http"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/tool"
 )
@@ -49,6 +50,12 @@ func (s *Server) readResource(ctx context.Context, c call) (any, error) {
 	contents, err := s.resources.ReadResource(ctx, c.toolCaller(), uri)
 	if unknown, ok := errors.AsType[*UnknownResourceError](err); ok {
 		return nil, resourceNotFound(c.revision, unknown.URI)
+	}
+	if invalid, ok := errors.AsType[*tool.InvalidArgumentsError](err); ok {
+		return nil, invalidParams("Invalid URI: " + invalid.Detail)
+	}
+	if failed, ok := errors.AsType[*tool.ReadError](err); ok {
+		return nil, &protocolError{status: http.StatusOK, code: codeInternal, message: failed.Sentence}
 	}
 	if err != nil {
 		return nil, s.failed(ctx, err)

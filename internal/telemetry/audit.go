@@ -63,19 +63,19 @@ type Audit struct {
 	AuthorizationServers []string // start only: clients register anew when they change
 	Audiences            []string // start only
 
-	CatalogueHash   string       // start and catalogue: SHA-256 of the text in use
-	CatalogueBefore string       // catalogue only: the one before, of a change
-	ToolsChanged    []ToolChange // catalogue only
+	CatalogueHash   string   // start and catalogue: SHA-256 of the text in use
+	CatalogueBefore string   // catalogue only: the one before, of a change
+	Changes         []Change // catalogue only
 
 	Records int // audit_gap only: how many are missing before this one
 }
 
-// ToolChange is a tool that another catalogue has changed: its name, the SHA-256
-// of what clients see of it, before and after, and what differs in its
-// declaration.
-type ToolChange struct {
+// Change is an entry that another catalogue has changed: the SHA-256 of what
+// clients see of it, before and after, and what differs in its declaration.
+type Change struct {
+	Kind   string   `json:"kind"` // tool, resource or prompt
 	Name   string   `json:"name"`
-	Before string   `json:"before,omitempty"` // "" for a new tool
+	Before string   `json:"before,omitempty"` // "" for a new entry
 	After  string   `json:"after,omitempty"`  // "" for one that is gone
 	Keys   []string `json:"keys,omitempty"`   // of the catalogue
 }
@@ -84,7 +84,7 @@ type ToolChange struct {
 // them: records are written and docs/audit.schema.json is generated from it.
 type auditField struct {
 	key     string
-	kind    string // JSON type; an array is one of strings, and "changes" one of ToolChange
+	kind    string // JSON type; an array is one of strings, and "changes" one of Change
 	pattern string // of a string
 	about   string
 	value   func(*Audit) slog.Value
@@ -114,13 +114,13 @@ var auditFields = []auditField{
 	{"audiences", "array", "", "what tokens must be meant for", func(a *Audit) slog.Value { return listValue(a.Audiences) }},
 	{"catalogue_hash", "string", sha256Pattern, "SHA-256 of the text of the catalogue in use, as sha256sum prints it", func(a *Audit) slog.Value { return slog.StringValue(a.CatalogueHash) }},
 	{"catalogue_before", "string", sha256Pattern, "the same of the catalogue before", func(a *Audit) slog.Value { return slog.StringValue(a.CatalogueBefore) }},
-	{"tools_changed", "changes", "", "what the change means for each tool that is not the same", func(a *Audit) slog.Value { return changesValue(a.ToolsChanged) }},
+	{"catalogue_changes", "changes", "", "each tool, resource and prompt that is not the same", func(a *Audit) slog.Value { return changesValue(a.Changes) }},
 	{"records", "integer", "", "how many records before this one stand in the log instead", func(a *Audit) slog.Value { return slog.IntValue(a.Records) }},
 }
 
 const sha256Pattern = "^[0-9a-f]{64}$"
 
-func changesValue(changes []ToolChange) slog.Value {
+func changesValue(changes []Change) slog.Value {
 	if len(changes) == 0 {
 		return slog.Value{}
 	}

@@ -234,16 +234,17 @@ func TestAuditLogIsOpenedAgain(t *testing.T) {
 	}
 }
 
-// toolChangeSchema is the form of a [ToolChange].
-var toolChangeSchema = map[string]any{
+// changeSchema is the form of a [Change].
+var changeSchema = map[string]any{
 	"type": "object",
 	"properties": map[string]any{
-		"name":   map[string]any{"type": "string"},
-		"before": map[string]any{"type": "string", "pattern": sha256Pattern, "description": "SHA-256 of the tool's definition; missing for a new tool"},
-		"after":  map[string]any{"type": "string", "pattern": sha256Pattern, "description": "the same after the change; missing for a tool that is gone"},
+		"kind":   map[string]any{"enum": []string{"tool", "resource", "prompt"}},
+		"name":   map[string]any{"type": "string", "description": "name, or URI of a resource"},
+		"before": map[string]any{"type": "string", "pattern": sha256Pattern, "description": "SHA-256 of its definition; missing for a new one"},
+		"after":  map[string]any{"type": "string", "pattern": sha256Pattern, "description": "the same after the change; missing for one that is gone"},
 		"keys":   map[string]any{"type": "array", "items": map[string]any{"type": "string"}, "description": "keys of the catalogue that differ, those that clients do not see among them"},
 	},
-	"required":             []string{"name"},
+	"required":             []string{"kind", "name"},
 	"additionalProperties": false,
 }
 
@@ -268,7 +269,7 @@ func TestAuditSchemaIsCurrent(t *testing.T) {
 		case "array":
 			property["items"] = map[string]any{"type": "string"}
 		case "changes":
-			property["type"], property["items"] = "array", toolChangeSchema
+			property["type"], property["items"] = "array", changeSchema
 		}
 		properties[field.key] = property
 	}

@@ -40,9 +40,12 @@ type Annotations struct {
 
 // Catalogue is a loaded and checked set of tools. It does not change.
 type Catalogue struct {
-	tools     []*declaredTool // sorted by name
-	upstreams []Upstream      // sorted by name
-	hash      string          // of the text, see [Catalogue.Hash]
+	tools     []*declaredTool                 // sorted by name
+	upstreams []Upstream                      // sorted by name
+	prompts   []Prompt                        // sorted by name
+	resources []Resource                      // sorted by URI
+	declared  map[entryName]map[string]string // of resources and prompts, by key, see [Compare]
+	hash      string                          // of the text, see [Catalogue.Hash]
 }
 
 // declaredTool is one entry of the catalogue, compiled.
@@ -53,8 +56,7 @@ type declaredTool struct {
 	input      *schema.Schema
 	output     *schema.Schema // nil when none is declared
 	response   response
-	// parts has a hash of everything that is declared of the tool, by key, for
-	// [Compare].
+	// parts has everything that is declared of the tool, by key, for [Compare].
 	parts map[string]string
 }
 

@@ -5,10 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
-	"hash"
 	"maps"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -37,32 +36,43 @@ func (d Definition) Hash() string {
 // Hash returns the SHA-256, in hex, of the text of the catalogue.
 func (c *Catalogue) Hash() string { return c.hash }
 
-// Change is a tool that is not the same in two catalogues.
+// The kinds of entries of a catalogue.
+const (
+	KindTool     = "tool"
+	KindResource = "resource"
+	KindPrompt   = "prompt"
+)
+
+// Change is an entry that is not the same in two catalogues. Its hash is
+// [Definition.Hash] for a tool; for others, of which clients see less than there
+// is, the SHA-256 of what is declared.
 type Change struct {
-	Name   string   `json:"name"`
-	Before string   `json:"before,omitempty"` // hash of the definition; "" for a new tool
-	After  string   `json:"after,omitempty"`  // "" for a tool that is gone
-	Keys   []string `json:"keys,omitempty"`   // of a tool in both: keys of the catalogue that differ, sorted
+	Kind   string   `json:"kind"`
+	Name   string   `json:"name"`             // of a resource: its URI
+	Before string   `json:"before,omitempty"` // hash; "" for a new entry
+	After  string   `json:"after,omitempty"`  // "" for one that is gone
+	Keys   []string `json:"keys,omitempty"`   // of an entry in both: keys of the catalogue that differ, sorted
 }
 
 // Changes is what makes one catalogue another.
 type Changes struct {
-	Tools []Change // sorted by name
-	// Listed says that tools/list may be another one for some caller: what clients
-	// see of a tool has changed, or who may see it.
-	Listed bool
+	All []Change // sorted by kind and name
+	// Tools says that tools/list may be another one for some caller: what clients
+	// see of a tool has changed, or who may see it. Resources and Prompts say that
+	// there is a change of one.
+	Tools, Resources, Prompts bool
 }
 
 // Compare returns how after differs from before. A tool whose upstream is
 // declared in another way has changed too: the key is upstreams.NAME.
 func Compare(before, after *Catalogue) Changes {
-	old, now := before.byName(), after.byName()
-	names := maps.Clone(old)
-	maps.Copy(names, now)
 	var changes Changes
-	for _, name := range slices.Sorted(maps.Keys(names)) {
+	changes.Prompts = changes.add(KindPrompt, before.declared, after.declared)
+	changes.Resources = changes.add(KindResource, before.declared, after.declared)
+	old, now := before.byName(), after.byName()
+	for _, name := range union(old, now) {
 		was, is := old[name], now[name]
-		change := Change{Name: name}
+		change := Change{Kind: KindTool, Name: name}
 		if was != nil {
 			change.Before = was.definition.Hash()
 		}
@@ -75,12 +85,55 @@ func Compare(before, after *Catalogue) Changes {
 			seen = seen || !was.definition.Access.equal(is.definition.Access)
 		}
 		if seen || len(change.Keys) > 0 {
-			changes.Tools = append(changes.Tools, change)
+			changes.All = append(changes.All, change)
 		}
-		changes.Listed = changes.Listed || seen
+		changes.Tools = changes.Tools || seen
 	}
 	return changes
 }
+
+// entryName names one entry of a catalogue that is no tool.
+type entryName struct{ kind, name string }
+
+// add notes the changes of a kind, and reports whether there are any.
+func (c *Changes) add(kind string, before, after map[entryName]map[string]string) bool {
+	hash := func(parts map[string]string) string {
+		if parts == nil {
+			return ""
+		}
+		text, _ := json.Marshal(parts) // texts by key
+		sum := sha256.Sum256(text)
+		return hex.EncodeToString(sum[:])
+	}
+	found := false
+	names := slices.SortedFunc(maps.Keys(merged(before, after)), func(a, b entryName) int { return strings.Compare(a.name, b.name) })
+	for _, name := range names {
+		was, is := before[name], after[name]
+		keys := differing(was, is)
+		if name.kind != kind || len(keys) == 0 {
+			continue
+		}
+		found = true
+		change := Change{Kind: kind, Name: name.name, Before: hash(was), After: hash(is)}
+		if was != nil && is != nil {
+			change.Keys = keys
+		}
+		c.All = append(c.All, change)
+	}
+	return found
+}
+
+func merged[K comparable, V any](a, b map[K]V) map[K]V {
+	all := maps.Clone(a)
+	if all == nil {
+		all = map[K]V{}
+	}
+	maps.Copy(all, b)
+	return all
+}
+
+// union returns the keys of both, sorted.
+func union[V any](a, b map[string]V) []string { return slices.Sorted(maps.Keys(merged(a, b))) }
 
 func (c *Catalogue) byName() map[string]*declaredTool {
 	tools := make(map[string]*declaredTool, len(c.tools))
@@ -91,10 +144,8 @@ func (c *Catalogue) byName() map[string]*declaredTool {
 }
 
 func differing(before, after map[string]string) []string {
-	keys := maps.Clone(before)
-	maps.Copy(keys, after)
 	var differ []string
-	for _, key := range slices.Sorted(maps.Keys(keys)) {
+	for _, key := range union(before, after) {
 		if before[key] != after[key] {
 			differ = append(differ, key)
 		}
@@ -114,17 +165,41 @@ func (a Access) equal(b Access) bool {
 		a.MaxAge == b.MaxAge && a.Nobody == b.Nobody && rule(a) == rule(b)
 }
 
-// parts returns a hash of each thing that is declared of a tool, and of its
-// upstream, by key.
+// Declared returns what is declared of an entry under a key, one of
+// [Change.Keys], as JSON; "" when nothing is.
+func (c *Catalogue) Declared(kind, name, key string) string {
+	if kind != KindTool {
+		return c.declared[entryName{kind, name}][key]
+	}
+	if tool := c.byName()[name]; tool != nil {
+		return tool.parts[key]
+	}
+	return ""
+}
+
+// keep remembers an entry that is no tool, for [Compare].
+func (l *loader) keep(kind, name string, entry strictyaml.Object) {
+	parts := map[string]string{}
+	for key, node := range entry.Fields {
+		parts[key] = nodeText(node)
+	}
+	l.catalogue.declared[entryName{kind, name}] = parts
+}
+
+// parts returns everything that is declared of a tool, and of its upstream, by
+// key.
 func (l *loader) parts(top, entry strictyaml.Object, tool *declaredTool) map[string]string {
 	parts := map[string]string{}
 	for key, node := range entry.Fields {
-		parts[key] = nodeHash(node)
+		parts[key] = nodeText(node)
 	}
-	if all := top.Fields["upstreams"]; all != nil {
-		if node := within(all, tool.upstream); node != nil {
-			parts["upstreams."+tool.upstream] = nodeHash(node)
+	if all := top.Fields["upstreams"]; all != nil && within(all, tool.upstream) != nil {
+		text, known := l.upstreamTexts[tool.upstream] // once for all tools of an upstream
+		if !known {
+			text = nodeText(within(all, tool.upstream))
+			l.upstreamTexts[tool.upstream] = text
 		}
+		parts["upstreams."+tool.upstream] = text
 	}
 	if tool.definition.Access.Nobody {
 		parts["default"] = defaultDeny
@@ -132,27 +207,44 @@ func (l *loader) parts(top, entry strictyaml.Object, tool *declaredTool) map[str
 	return parts
 }
 
-// nodeHash is the same for what means the same, however it is laid out.
-func nodeHash(node *yaml.Node) string {
-	h := sha256.New()
-	hashNode(h, node)
-	return hex.EncodeToString(h.Sum(nil))
+// nodeText returns a value of the file as JSON with sorted keys: the same text
+// for what means the same. What JSON cannot say is as it was written.
+func nodeText(node *yaml.Node) string {
+	var b bytes.Buffer
+	writeNode(&b, node)
+	return b.String()
 }
 
-func hashNode(h hash.Hash, node *yaml.Node) {
-	_, _ = fmt.Fprintf(h, "%d %s %d %q\n", node.Kind, node.ShortTag(), len(node.Content), node.Value) // a hash takes everything
-	if node.Kind != yaml.MappingNode {
-		for _, item := range node.Content {
-			hashNode(h, item)
+func writeNode(b *bytes.Buffer, node *yaml.Node) {
+	separator := func(i int) {
+		if i > 0 {
+			b.WriteByte(',')
 		}
-		return
 	}
-	members := map[string]*yaml.Node{}
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		members[node.Content[i].Value] = node.Content[i+1]
-	}
-	for _, key := range slices.Sorted(maps.Keys(members)) {
-		_, _ = fmt.Fprintf(h, "%q\n", key)
-		hashNode(h, members[key])
+	switch {
+	case node.Kind == yaml.MappingNode:
+		members := map[string]*yaml.Node{}
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			members[node.Content[i].Value] = node.Content[i+1]
+		}
+		b.WriteByte('{')
+		for i, key := range slices.Sorted(maps.Keys(members)) {
+			separator(i)
+			writeString(b, key)
+			b.WriteByte(':')
+			writeNode(b, members[key])
+		}
+		b.WriteByte('}')
+	case node.Kind == yaml.SequenceNode:
+		b.WriteByte('[')
+		for i, item := range node.Content {
+			separator(i)
+			writeNode(b, item)
+		}
+		b.WriteByte(']')
+	case node.ShortTag() == "!!str":
+		writeString(b, node.Value)
+	default:
+		b.WriteString(node.Value)
 	}
 }

@@ -60,17 +60,17 @@ func TestReq079_ChangedDefinitionsHaveAnotherHash(t *testing.T) {
 			after := mustLoad(t, strings.Replace(compared, test.old, test.new, 1))
 			changes := Compare(before, after)
 			var keys []string
-			for _, change := range changes.Tools {
+			for _, change := range changes.All {
 				if change.Name != "one" || (change.Before != change.After) != test.hash {
 					t.Errorf("%+v", change)
 				}
 				keys = change.Keys
 			}
-			if diff := cmp.Diff(test.keys, keys); diff != "" || len(changes.Tools) > 1 {
-				t.Errorf("%d tools, keys (-want +got):\n%s", len(changes.Tools), diff)
+			if diff := cmp.Diff(test.keys, keys); diff != "" || len(changes.All) > 1 {
+				t.Errorf("%d tools, keys (-want +got):\n%s", len(changes.All), diff)
 			}
-			if changes.Listed != test.listed {
-				t.Errorf("the lists of clients changed: %t", changes.Listed)
+			if changes.Tools != test.listed {
+				t.Errorf("the lists of clients changed: %t", changes.Tools)
 			}
 			if same := after.Hash() == before.Hash(); same != (test.old == test.new) {
 				t.Errorf("the hash of the text is the same: %t", same)
@@ -84,7 +84,7 @@ func TestReq079_AddedAndRemovedTools(t *testing.T) {
 	before := mustLoad(t, compared)
 	after := mustLoad(t, strings.Replace(compared, "name: two", "name: zwei", 1))
 	two, zwei := before.Definitions()[1].Hash(), after.Definitions()[1].Hash()
-	want := Changes{Tools: []Change{{Name: "two", Before: two}, {Name: "zwei", After: zwei}}, Listed: true}
+	want := Changes{All: []Change{{Kind: KindTool, Name: "two", Before: two}, {Kind: KindTool, Name: "zwei", After: zwei}}, Tools: true}
 	if diff := cmp.Diff(want, Compare(before, after)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -97,8 +97,8 @@ func TestReq079_AddedAndRemovedTools(t *testing.T) {
 func TestCompareSeesTheDefault(t *testing.T) {
 	t.Parallel()
 	changes := Compare(mustLoad(t, compared), mustLoad(t, "default: deny"+compared))
-	if len(changes.Tools) != 1 || changes.Tools[0].Name != "two" || !changes.Listed ||
-		cmp.Diff([]string{"default"}, changes.Tools[0].Keys) != "" {
+	if len(changes.All) != 1 || changes.All[0].Name != "two" || !changes.Tools ||
+		cmp.Diff([]string{"default"}, changes.All[0].Keys) != "" {
 		t.Errorf("%+v", changes)
 	}
 }
@@ -111,5 +111,24 @@ func TestHashIsOfCanonicalJSON(t *testing.T) {
 	d := Definition{Name: "t", Description: "<a> & ü", InputSchema: []byte(`{"type":"object","additionalProperties":false}`)}
 	if got, want := d.Hash(), "a16cc7b2a9756d93e0ee95141875de078e912076323453256341ad1aaacee947"; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestDeclaredIsCanonical(t *testing.T) {
+	t.Parallel()
+	c := mustLoad(t, strings.Replace(compared, "read_only: true}", "read_only: true, title: \"<1>\"}", 1))
+	for key, want := range map[string]string{
+		"annotations":    `{"read_only":true,"title":"<1>"}`,
+		"scopes":         `["read"]`,
+		"method":         `"GET"`,
+		"upstreams.otus": `{"credential":"forward","url":"https://otus.example"}`,
+		"rule":           "",
+	} {
+		if got := c.Declared(KindTool, "one", key); got != want {
+			t.Errorf("%s: %s, want %s", key, got, want)
+		}
+	}
+	if got := c.Declared(KindTool, "none", "scopes"); got != "" {
+		t.Errorf("a tool that is not there declares %s", got)
 	}
 }

@@ -15,3 +15,27 @@ type InvalidArgumentsError struct {
 
 // Error returns the sentence.
 func (e *InvalidArgumentsError) Error() string { return e.Detail }
+
+// UnknownPromptError says that no prompt has the name.
+type UnknownPromptError struct {
+	Name string // the caller's text, as in UnknownToolError
+}
+
+// Error returns a bounded sentence.
+func (e *UnknownPromptError) Error() string { return "unknown prompt " + quote(e.Name) }
+
+// UnknownResourceError says that no resource has the URI.
+type UnknownResourceError struct {
+	URI string // the caller's text, as in UnknownToolError
+}
+
+// Error returns a bounded sentence.
+func (e *UnknownResourceError) Error() string { return "unknown resource " + quote(e.URI) }
+
+// ReadError says why a resource could not be read.
+type ReadError struct {
+	Sentence string // safe to show
+}
+
+// Error returns the sentence.
+func (e *ReadError) Error() string { return e.Sentence }

@@ -32,7 +32,7 @@ const nameRule = "a name has 1 to 64 of the characters a-z, 0-9 and _"
 
 // The keys each part of a catalogue may have.
 var (
-	rootKeys       = []string{"default", "upstreams", "tools"}
+	rootKeys       = []string{"default", "upstreams", "tools", "resources", "prompts"}
 	toolKeys       = []string{"name", "title", "description", "upstream", "method", "path", "query", "params", "body", "response", "confirm", "input", "output", "scopes", "rule", "acr", "max_age", "annotations"}
 	annotationKeys = []string{"title", "read_only", "destructive", "idempotent", "open_world"}
 )
@@ -45,6 +45,9 @@ type loader struct {
 	compiler  *policy.Compiler
 	deny      bool           // what holds for tools that say nothing
 	toolLines map[string]int // tool names seen, with their line
+
+	entries       map[*declaredTool]strictyaml.Object // where each tool is declared
+	upstreamTexts map[string]string                   // of those that tools use, see parts
 }
 
 // Load reads a catalogue in YAML (or JSON, which is YAML) and checks all of it.
@@ -52,6 +55,14 @@ type loader struct {
 // from variables and from nothing else. Every problem is reported, joined, each
 // with its line and what to do about it.
 func Load(data []byte, variables map[string]string) (*Catalogue, error) {
+	l, err := load(data, variables)
+	if err != nil {
+		return nil, err
+	}
+	return &l.catalogue, nil
+}
+
+func load(data []byte, variables map[string]string) (*loader, error) {
 	if len(data) > MaxCatalogue {
 		return nil, fmt.Errorf("the catalogue has %d bytes; at most %d are allowed", len(data), MaxCatalogue)
 	}
@@ -63,17 +74,23 @@ func Load(data []byte, variables map[string]string) (*Catalogue, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{variables: variables, compiler: compiler, toolLines: map[string]int{}}
+	l := &loader{
+		variables: variables, compiler: compiler, toolLines: map[string]int{},
+		catalogue: Catalogue{declared: map[entryName]map[string]string{}},
+		entries:   map[*declaredTool]strictyaml.Object{}, upstreamTexts: map[string]string{},
+	}
 	top := l.Object(root, "", rootKeys)
 	l.deny = l.defaultAccess(top)
 	l.upstreams(top)
 	l.tools(top)
+	l.resources(top)
+	l.prompts(top)
 	if err := l.Err(); err != nil {
 		return nil, err
 	}
 	sum := sha256.Sum256(data)
 	l.catalogue.hash = hex.EncodeToString(sum[:])
-	return &l.catalogue, nil
+	return l, nil
 }
 
 // expand resolves ${NAME} references in the text at key.
@@ -118,7 +135,7 @@ func (l *loader) tools(top strictyaml.Object) {
 	for i, item := range node.Content {
 		entry := l.Object(item, fmt.Sprintf("tools[%d]", i), toolKeys)
 		tool := l.tool(entry)
-		tool.parts = l.parts(top, entry, tool)
+		tool.parts, l.entries[tool] = l.parts(top, entry, tool), entry
 		l.catalogue.tools = append(l.catalogue.tools, tool)
 	}
 	slices.SortFunc(l.catalogue.tools, byName)

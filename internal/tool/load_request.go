@@ -1,7 +1,6 @@
 package tool
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -18,6 +17,9 @@ var (
 	bodyKeys  = []string{"content_type", "media_type", "argument", "fields"}
 	fieldKeys = []string{"name", "media_type", "base64"}
 )
+
+// maxParameters bounds params of one tool.
+const maxParameters = 64
 
 // located is where in a file something stands.
 type located struct {
@@ -72,10 +74,9 @@ func (l *loader) declaration(entry strictyaml.Object) (Declaration, places) {
 			found.parameters = append(found.parameters, located{query.Fields[argument], query.At(strictyaml.Clip(argument))})
 		}
 	}
-	for i, node := range l.items(entry, "params") {
-		param := l.Object(node, fmt.Sprintf("%s[%d]", entry.At("params"), i), paramKeys)
+	for _, param := range l.items(entry, "params", maxParameters, paramKeys) {
 		d.Parameters = append(d.Parameters, l.parameter(param))
-		found.parameters = append(found.parameters, located{node, param.Path})
+		found.parameters = append(found.parameters, located{param.Node, param.Path})
 	}
 	if node := entry.Fields["body"]; node != nil {
 		d.Body, found.fields = l.body(l.Object(node, entry.At("body"), bodyKeys))
@@ -113,20 +114,6 @@ func (l *loader) scalars(entry strictyaml.Object, input *schema.Schema) {
 		if slices.Contains(names, argument) && !input.Scalar(argument) {
 			l.Add(query.Fields[argument], query.At(strictyaml.Clip(argument)), "only a string, integer, number or boolean can be a query parameter here; for lists and objects write it under params, with its style")
 		}
-	}
-}
-
-// items returns the items of the list at key.
-func (l *loader) items(entry strictyaml.Object, key string) []*yaml.Node {
-	node := entry.Fields[key]
-	switch {
-	case node == nil:
-		return nil
-	case node.Kind != yaml.SequenceNode:
-		l.Add(node, entry.At(key), "want a list")
-		return nil
-	default:
-		return node.Content
 	}
 }
 
