@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/apptest"
@@ -136,4 +138,28 @@ func TestPreRegisteredSignIn(t *testing.T) {
 		t.Fatalf("refresh: %d %s", refreshed.status, refreshed.body)
 	}
 	wantResult(t, post(t, system, "/mcp", tokens.AccessToken, callTeams).message(t).Result)
+}
+
+// TestSeveralPostsAtOnce is what the suite's server-sse-multiple-streams looks at
+// where a server issues session ids: several POSTs of one client are answered at
+// the same time, each for itself, whether it takes an event stream or not.
+func TestSeveralPostsAtOnce(t *testing.T) {
+	t.Parallel()
+	system := apptest.Start(t)
+	token := system.Token("ana")
+	const clients = 3
+	answers := make([]answer, clients)
+	var group sync.WaitGroup
+	for i := range clients {
+		group.Go(func() {
+			body := strings.Replace(listTools, `"id":1`, fmt.Sprintf(`"id":%d`, 1000+i), 1)
+			answers[i] = post(t, system, "/mcp", token, body, "Mcp-Protocol-Version", "2025-11-25", "Accept", "text/event-stream, application/json")
+		})
+	}
+	group.Wait()
+	for i, got := range answers {
+		if message := got.message(t); got.status != http.StatusOK || string(message.ID) != fmt.Sprint(1000+i) || len(toolsOf(t, got)) != 1 {
+			t.Errorf("%d: %d %s", i, got.status, got.body)
+		}
+	}
 }
