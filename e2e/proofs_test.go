@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/attribute"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/apptest"
 	"tecrolabs.dev/oauth-mcp-server/internal/config"
@@ -89,6 +90,7 @@ func TestReq049_EveryDefectOfAProofIsRefused(t *testing.T) {
 		if got := prove(t, system, token, listTools, devstack.Proof{}); got.status != http.StatusOK {
 			t.Fatalf("a good proof: %d %s", got.status, got.body)
 		}
+		before := system.Count("oauth_mcp_server.dpop.proofs", attribute.String("result", reason))
 		got := prove(t, system, token, listTools, devstack.Proof{Defect: defect})
 		if reason == "" {
 			if got.status != http.StatusOK {
@@ -108,6 +110,9 @@ func TestReq049_EveryDefectOfAProofIsRefused(t *testing.T) {
 		}
 		if !strings.Contains(system.Logs.String(), `"decision":"deny","reason":"`+reason+`"`) {
 			t.Errorf("%s: no audit record says %s", defect, reason)
+		}
+		if counted := system.Count("oauth_mcp_server.dpop.proofs", attribute.String("result", reason)) - before; counted != 1 {
+			t.Errorf("%s: counted %d times as %s", defect, counted, reason)
 		}
 	}
 }
