@@ -106,31 +106,36 @@ type draft struct {
 	finish         func(d *draft, token string) (string, error) // optional last touch
 }
 
-// assemble serializes and signs the draft (RFC 7515 section 7.1).
+// assemble serializes and signs the draft.
 func (d *draft) assemble() (string, error) {
 	if d.prepare != nil {
 		if err := d.prepare(d); err != nil {
 			return "", err
 		}
 	}
-	header, err := d.header.encode()
-	if err != nil {
-		return "", err
-	}
-	claims, err := d.claims.encode()
-	if err != nil {
-		return "", err
-	}
-	input := segment(header) + "." + segment(claims)
-	signature, err := d.sign(d, []byte(input))
-	if err != nil {
-		return "", err
-	}
-	token := input + "." + segment(signature)
-	if d.finish == nil {
-		return token, nil
+	token, err := compact(d.header, d.claims, func(input []byte) ([]byte, error) { return d.sign(d, input) })
+	if err != nil || d.finish == nil {
+		return token, err
 	}
 	return d.finish(d, token)
+}
+
+// compact serializes and signs a JWS (RFC 7515 section 7.1).
+func compact(header, claims object, sign func(input []byte) ([]byte, error)) (string, error) {
+	protected, err := header.encode()
+	if err != nil {
+		return "", err
+	}
+	payload, err := claims.encode()
+	if err != nil {
+		return "", err
+	}
+	input := segment(protected) + "." + segment(payload)
+	signature, err := sign([]byte(input))
+	if err != nil {
+		return "", err
+	}
+	return input + "." + segment(signature), nil
 }
 
 func segment(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }

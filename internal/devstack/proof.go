@@ -134,22 +134,9 @@ func (p *prover) draft(want Proof) *proofDraft {
 
 func publicJWK(key *ecdsa.PrivateKey) jose.JSONWebKey { return jose.JSONWebKey{Key: key.Public()} }
 
-// assemble serializes and signs the draft (RFC 7515 section 7.1).
+// assemble serializes and signs the draft.
 func (d *proofDraft) assemble() (string, error) {
-	header, err := d.header.encode()
-	if err != nil {
-		return "", err
-	}
-	claims, err := d.claims.encode()
-	if err != nil {
-		return "", err
-	}
-	input := segment(header) + "." + segment(claims)
-	signature, err := d.sign(d, []byte(input))
-	if err != nil {
-		return "", err
-	}
-	return input + "." + segment(signature), nil
+	return compact(d.header, d.claims, func(input []byte) ([]byte, error) { return d.sign(d, input) })
 }
 
 // signES256 writes both halves at their full length (RFC 7518 section 3.4).
