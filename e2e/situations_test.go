@@ -312,6 +312,10 @@ func answeredSituations(t *testing.T) []situation {
 // askingTools has one tool, which cannot go on without asking.
 type askingTools struct{}
 
+func (a askingTools) Definition(name string) (tool.Definition, bool) {
+	return tool.Find(a.Definitions(), name)
+}
+
 func (askingTools) Definitions() []tool.Definition {
 	return []tool.Definition{{Name: "ask", InputSchema: json.RawMessage(`{"type":"object"}`)}}
 }

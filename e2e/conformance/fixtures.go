@@ -57,6 +57,11 @@ func (f *Fixtures) Announce(server *mcp.Server) {
 	f.announcer = server
 }
 
+// Definition implements [mcp.Tools].
+func (f *Fixtures) Definition(name string) (tool.Definition, bool) {
+	return tool.Find(f.Definitions(), name)
+}
+
 // Definitions implements [mcp.Tools].
 func (f *Fixtures) Definitions() []tool.Definition {
 	var definitions []tool.Definition

@@ -20,6 +20,10 @@ import (
 // curious has one tool, which asks for a name and says how far it is.
 type curious struct{}
 
+func (c curious) Definition(name string) (tool.Definition, bool) {
+	return tool.Find(c.Definitions(), name)
+}
+
 // Definitions implements [mcp.Tools].
 func (curious) Definitions() []tool.Definition {
 	return []tool.Definition{{Name: "greet", Description: "Greets.", InputSchema: json.RawMessage(`{"type":"object"}`)}}

@@ -124,6 +124,11 @@ func readCatalogue(path string) ([]byte, os.FileInfo, error) {
 // Definitions returns the tools of the catalogue in use.
 func (t *liveTools) Definitions() []tool.Definition { return t.current.Load().Definitions() }
 
+// Definition implements [mcp.Tools].
+func (t *liveTools) Definition(name string) (tool.Definition, bool) {
+	return t.current.Load().Definition(name)
+}
+
 // Listed returns the tools of the catalogue in use that p is shown.
 func (t *liveTools) Listed(ctx context.Context, p oauth.Principal) []tool.Definition {
 	return t.current.Load().Listed(ctx, p)

@@ -18,6 +18,8 @@ import (
 type Tools interface {
 	// Definitions returns all tools, whoever asks.
 	Definitions() []tool.Definition
+	// Definition returns the tool of that name, whoever asks.
+	Definition(name string) (tool.Definition, bool)
 	// Listed returns the tools that tools/list shows p, always the same for the
 	// same authorisation.
 	Listed(ctx context.Context, p oauth.Principal) []tool.Definition

@@ -373,6 +373,10 @@ func TestStreamsHearOfEveryList(t *testing.T) {
 // headerTools has one tool whose parameters are mirrored into headers.
 type headerTools struct{ fakeTools }
 
+func (h headerTools) Definition(name string) (tool.Definition, bool) {
+	return tool.Find(h.Definitions(), name)
+}
+
 func (headerTools) Definitions() []tool.Definition {
 	return []tool.Definition{{Name: "teams", InputSchema: json.RawMessage(`{"type":"object","properties":{
 		"region":{"type":"string","x-mcp-header":"Region"},

@@ -2,10 +2,8 @@ package mcp
 
 import (
 	"context"
-	"slices"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
-	"tecrolabs.dev/oauth-mcp-server/internal/tool"
 )
 
 // Limits says how often requests may come; *ratelimit.Limiter is one.
@@ -32,8 +30,8 @@ func calledTool(tools Tools, c call) string {
 		return ""
 	}
 	name, _ := c.message.params.Text("name")
-	if slices.ContainsFunc(tools.Definitions(), func(d tool.Definition) bool { return d.Name == name }) {
-		return name
+	if _, declared := tools.Definition(name); !declared {
+		return ""
 	}
-	return ""
+	return name
 }

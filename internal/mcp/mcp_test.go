@@ -24,6 +24,10 @@ type fakeTools struct {
 	call func(ctx context.Context, caller tool.Caller, arguments json.RawMessage) (tool.Result, error)
 }
 
+func (f fakeTools) Definition(name string) (tool.Definition, bool) {
+	return tool.Find(f.Definitions(), name)
+}
+
 func (fakeTools) Definitions() []tool.Definition {
 	return []tool.Definition{{
 		Name: "teams", Title: "Teams", Description: "Lists teams.",

@@ -70,14 +70,13 @@ func mirrored(schema json.RawMessage, path []string) []mirroredParameter {
 // value must not be.
 func (s *Server) agreeParameters(header http.Header, m message) *protocolError {
 	name, _ := m.params.Text("name")
-	for _, d := range s.tools.Definitions() {
-		if d.Name != name {
-			continue
-		}
-		for _, parameter := range s.headersOf(d) {
-			if failure := agreeParameter(header, parameter, argument(m, parameter.path)); failure != nil {
-				return failure
-			}
+	declared, ok := s.tools.Definition(name)
+	if !ok {
+		return nil // the call itself will say so
+	}
+	for _, parameter := range s.headersOf(declared) {
+		if failure := agreeParameter(header, parameter, argument(m, parameter.path)); failure != nil {
+			return failure
 		}
 	}
 	return nil

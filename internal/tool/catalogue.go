@@ -75,6 +75,15 @@ func (t *declaredTool) idempotent() bool {
 	return t.binding.method != http.MethodGet && hints != nil && hints.IdempotentHint != nil && *hints.IdempotentHint
 }
 
+// Find returns the definition of that name.
+func Find(definitions []Definition, name string) (Definition, bool) {
+	at := slices.IndexFunc(definitions, func(d Definition) bool { return d.Name == name })
+	if at < 0 {
+		return Definition{}, false
+	}
+	return definitions[at], true
+}
+
 // Definitions returns the tools sorted by name.
 func (c *Catalogue) Definitions() []Definition {
 	definitions := make([]Definition, len(c.tools))

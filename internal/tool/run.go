@@ -115,6 +115,15 @@ func NewRunner(cfg RunnerConfig) (*Runner, error) {
 // Definitions returns the tools sorted by name.
 func (r *Runner) Definitions() []Definition { return r.catalogue.Definitions() }
 
+// Definition returns the tool of that name, whoever asks.
+func (r *Runner) Definition(name string) (Definition, bool) {
+	tool := r.tools[name]
+	if tool == nil {
+		return Definition{}, false
+	}
+	return tool.definition, true
+}
+
 // Call calls the tool name for caller. It returns
 //   - *[UnknownToolError] and *[InvalidArgumentsError] for a call that makes no sense,
 //   - *[oauth.Refusal] for one that the caller may not make: a scope is missing,
