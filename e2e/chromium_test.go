@@ -42,7 +42,7 @@ func TestReq085_PagesInChromium(t *testing.T) {
 	}))
 	token := system.Token("ana")
 	system.Secret(token)
-	site.settings = map[string]string{"server": system.URL, "token": token}
+	site.start(t, map[string]string{"server": system.URL, "token": token})
 
 	for name, host := range map[string]string{"loopback": "127.0.0.1", "configured": "client.example"} {
 		t.Run(name, func(t *testing.T) {
@@ -91,27 +91,35 @@ func findChromium(t *testing.T) string {
 
 // site is where the pages come from: one server that answers for any host.
 type site struct {
-	port     string
-	settings map[string]string
-	reports  chan map[string]seen
+	server  *httptest.Server
+	port    string
+	reports chan map[string]seen
 }
 
+// newSite returns a site that has its port but does not answer yet: the server
+// its pages call has to know the port first.
 func newSite(t *testing.T) *site {
 	t.Helper()
-	s := &site{reports: make(chan map[string]seen, 1)}
+	s := &site{server: httptest.NewUnstartedServer(nil), reports: make(chan map[string]seen, 1)}
+	t.Cleanup(s.server.Close)
+	_, s.port, _ = net.SplitHostPort(s.server.Listener.Addr().String())
+	return s
+}
+
+// start serves the page, and tells it the settings.
+func (s *site) start(t *testing.T, settings map[string]string) {
+	t.Helper()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "clients/page.html") })
-	mux.HandleFunc("GET /settings", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(s.settings) })
+	mux.HandleFunc("GET /settings", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(settings) })
 	mux.HandleFunc("POST /report", func(_ http.ResponseWriter, r *http.Request) {
 		var report map[string]seen
 		if err := json.NewDecoder(r.Body).Decode(&report); err == nil {
 			s.reports <- report
 		}
 	})
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	_, s.port, _ = net.SplitHostPort(server.Listener.Addr().String())
-	return s
+	s.server.Config.Handler = mux
+	s.server.Start()
 }
 
 // visit opens the page of a host in a browser of its own and returns what it
