@@ -47,8 +47,9 @@ var layers = map[string]int{
 	"internal/devstack":   2,
 	"internal/openapi":    2,
 
-	"internal/edge": 3,
-	"internal/mcp":  3,
+	"internal/edge":    3,
+	"internal/mcp":     3,
+	"internal/imports": 3,
 
 	"internal/app": 4,
 

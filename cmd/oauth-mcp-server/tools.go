@@ -10,10 +10,11 @@ import (
 )
 
 type toolsCommands struct {
-	List toolsListCommand `cmd:"" default:"withargs" help:"List the tools in use."`
-	Lint toolsLintCommand `cmd:"" help:"Check a catalogue and print every problem with its line."`
-	Diff toolsDiffCommand `cmd:"" help:"Compare two catalogues, tool by tool."`
-	Call toolsCallCommand `cmd:"" help:"Show the request that a call would make, or make it."`
+	List   toolsListCommand   `cmd:"" default:"withargs" help:"List the tools in use."`
+	Lint   toolsLintCommand   `cmd:"" help:"Check a catalogue and print every problem with its line."`
+	Import toolsImportCommand `cmd:"" help:"Write a catalogue whose tools are operations of an OpenAPI document."`
+	Diff   toolsDiffCommand   `cmd:"" help:"Compare two catalogues, tool by tool."`
+	Call   toolsCallCommand   `cmd:"" help:"Show the request that a call would make, or make it."`
 }
 
 type toolsListCommand struct {
@@ -33,12 +34,12 @@ Examples:
 }
 
 // Run prints the catalogue.
-func (c *toolsListCommand) Run(p process) error {
+func (c *toolsListCommand) Run(ctx context.Context, p process) error {
 	cfg, err := c.loadOnly(p)
 	if err != nil {
 		return err
 	}
-	return app.ListTools(p.stdout, cfg, c.JSON)
+	return app.ListTools(ctx, p.stdout, cfg, c.JSON)
 }
 
 type toolsLintCommand struct {
@@ -59,8 +60,8 @@ Examples:
 }
 
 // Run checks the file.
-func (c *toolsLintCommand) Run(p process) error {
-	lint, err := app.LintTools(c.File, config.Default(), c.Strict)
+func (c *toolsLintCommand) Run(ctx context.Context, p process) error {
+	lint, err := app.LintTools(ctx, c.File, config.Default(), c.Strict)
 	if err != nil {
 		return err
 	}
@@ -85,8 +86,8 @@ Examples:
 }
 
 // Run compares the files.
-func (c *toolsDiffCommand) Run(p process) error {
-	diff, err := app.DiffTools(c.Old, c.New, config.Default())
+func (c *toolsDiffCommand) Run(ctx context.Context, p process) error {
+	diff, err := app.DiffTools(ctx, c.Old, c.New, config.Default())
 	if err != nil {
 		return err
 	}

@@ -87,7 +87,8 @@ type App struct {
 }
 
 // New wires a server for a valid configuration. It opens the listener, reads
-// the files the configuration names and talks to nobody; [App.Run] does.
+// the files the configuration names, and documents that the catalogue imports from
+// a URL; it talks to nobody else, [App.Run] does.
 func New(ctx context.Context, opts Options) (*App, error) {
 	if err := opts.Config.Validate(); err != nil {
 		return nil, err
@@ -117,7 +118,7 @@ func (a *App) wire(ctx context.Context, opts Options) error {
 		a.servers = append(a.servers, discovery.NewSource(fetcher, issuer, nil))
 	}
 	var err error
-	if a.tools, err = newLiveTools(opts, policy); err != nil {
+	if a.tools, err = newLiveTools(ctx, opts, policy); err != nil {
 		return err
 	}
 	features := opts.Features

@@ -1,68 +1,39 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 
-	"go.yaml.in/yaml/v3"
-
 	"tecrolabs.dev/oauth-mcp-server/internal/config"
 	"tecrolabs.dev/oauth-mcp-server/internal/tool"
 )
 
-// catalogueVariables are what a catalogue can refer to as ${NAME}.
-func catalogueVariables(cfg config.Config) map[string]string {
-	return map[string]string{"OTUS_URL": cfg.OtusURL}
-}
-
-// readTools reads the catalogue that a server of this configuration uses, and
-// returns its text too.
-func readTools(cfg config.Config) (*tool.Catalogue, []byte, error) {
-	data := tool.BuiltIn()
-	if cfg.ToolsFile != "" {
-		var err error
-		if data, _, err = readCatalogue(cfg.ToolsFile); err != nil {
-			return nil, nil, err
-		}
-	}
-	catalogue, err := tool.Load(data, catalogueVariables(cfg))
-	return catalogue, data, err
-}
-
 // ListTools writes the catalogue in use: a table for people, or the definitions
 // as clients see them.
-func ListTools(w io.Writer, cfg config.Config, asJSON bool) error {
-	catalogue, data, err := readTools(cfg)
+func ListTools(ctx context.Context, w io.Writer, cfg config.Config, asJSON bool) error {
+	read, err := catalogueOf(cfg, cfg.ToolsFile).read(ctx)
 	if err != nil {
 		return err
 	}
 	if asJSON {
-		return writeJSON(w, listing(catalogue))
-	}
-	// A checked catalogue has the requests in plain text.
-	var declared struct {
-		Tools []struct{ Name, Upstream, Method, Path string }
-	}
-	if err := yaml.Unmarshal(data, &declared); err != nil {
-		return err
+		return writeJSON(w, listing(read.catalogue))
 	}
 	credentials := map[string]string{}
-	for _, upstream := range catalogue.Upstreams() {
+	for _, upstream := range read.catalogue.Upstreams() {
 		credentials[upstream.Name] = upstream.Credential
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "NAME\tUPSTREAM\tREQUEST\tCREDENTIAL\tSCOPES\tSIGN-IN\tRULE") // Flush reports the error
-	for _, definition := range catalogue.Definitions() {
-		for _, one := range declared.Tools {
-			if one.Name != definition.Name {
-				continue
-			}
-			row := append([]string{one.Name, one.Upstream, one.Method + " " + one.Path, credentials[one.Upstream]}, accessColumns(definition.Access)...)
-			_, _ = fmt.Fprintln(table, strings.Join(row, "\t"))
+	for _, route := range read.catalogue.Routes() {
+		row := []string{route.Tool, "-", "-", "-"}
+		if route.Upstream != "" {
+			row = []string{route.Tool, route.Upstream, route.Method + " " + route.Path, credentials[route.Upstream]}
 		}
+		_, _ = fmt.Fprintln(table, strings.Join(append(row, accessColumns(route.Access)...), "\t"))
 	}
 	return table.Flush()
 }
@@ -120,23 +91,30 @@ type Lint struct {
 	Tools    int      `json:"tools"` // 0 when there are problems
 	Problems []string `json:"problems"`
 	Warnings []string `json:"warnings"`
-	Strict   bool     `json:"-"` // warnings fail too
+	Notes    []string `json:"notes,omitempty"` // what imports left out or decided
+	Strict   bool     `json:"-"`               // warnings fail too
 }
 
-// LintTools checks the catalogue in a file. The error is that the file cannot be
-// read.
-func LintTools(path string, cfg config.Config, strict bool) (Lint, error) {
+// LintTools checks the catalogue in a file, and what it imports. The error is that
+// the file cannot be read.
+func LintTools(ctx context.Context, path string, cfg config.Config, strict bool) (Lint, error) {
 	lint := Lint{File: path, Problems: []string{}, Warnings: []string{}, Strict: strict}
-	data, _, err := readCatalogue(path)
+	data, _, err := readFile(path)
 	if err != nil {
 		return lint, err
 	}
-	tools, warnings, err := tool.Lint(data, catalogueVariables(cfg))
-	if err != nil {
-		lint.Problems = strings.Split(err.Error(), "\n")
-		return lint, nil
+	source := catalogueOf(cfg, path)
+	warnings, err := tool.Lint(data, source.variables)
+	if err == nil {
+		var read readCatalogue
+		if read, err = source.read(ctx); err == nil {
+			lint.Tools, lint.Warnings, lint.Notes = len(read.catalogue.Definitions()), append(lint.Warnings, warnings...), read.notes
+			return lint, nil
+		}
 	}
-	lint.Tools, lint.Warnings = tools, append(lint.Warnings, warnings...)
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		lint.Problems = append(lint.Problems, strings.TrimPrefix(line, path+": "))
+	}
 	return lint, nil
 }
 
@@ -151,6 +129,9 @@ func (l Lint) WriteText(w io.Writer) error {
 	}
 	for _, warning := range l.Warnings {
 		b.WriteString("warning: " + warning + "\n")
+	}
+	for _, note := range l.Notes {
+		b.WriteString("note: " + printable(note) + "\n")
 	}
 	summary := fmt.Sprintf("problems: %d", len(l.Problems))
 	if len(l.Problems) == 0 {

@@ -29,12 +29,12 @@ func TestDocumentedCatalogue(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := config.Default()
-	if lint, err := app.LintTools(file, cfg, false); err != nil || lint.Tools != 2 {
+	if lint, err := app.LintTools(t.Context(), file, cfg, false); err != nil || lint.Tools != 2 {
 		t.Fatalf("%+v, %v", lint, err)
 	}
 	cfg.ToolsFile = file
 	var out bytes.Buffer
-	if err := app.ListTools(&out, cfg, false); err != nil {
+	if err := app.ListTools(t.Context(), &out, cfg, false); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{

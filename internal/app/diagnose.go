@@ -50,13 +50,13 @@ func Doctor(ctx context.Context, loaded config.Loaded, problems []*config.Proble
 		return report
 	}
 	report.Findings = append(report.Findings, diagnose.Finding{Name: "configuration", Status: diagnose.OK, Detail: "valid"})
-	catalogue, _, err := readTools(cfg)
+	read, err := catalogueOf(cfg, cfg.ToolsFile).read(ctx)
 	if err != nil {
 		report.Findings = append(report.Findings, diagnose.ConfigProblem("TOOLS_FILE", err.Error(), "Correct the catalogue; tools lint lists every problem with its line."))
 		return report
 	}
 	var upstreams []diagnose.Upstream
-	for _, u := range catalogue.Upstreams() {
+	for _, u := range read.catalogue.Upstreams() {
 		upstreams = append(upstreams, diagnose.Upstream{Name: u.Name, URL: u.URL})
 	}
 	transport := egress.NewTransport(egressPolicy(cfg), nil)

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/imports"
 	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
 	"tecrolabs.dev/oauth-mcp-server/internal/tool"
 )
@@ -36,7 +38,7 @@ func (t *liveTools) reload(ctx context.Context) tool.Changes {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	before := t.current.Load().catalogue
-	if err := t.load(); err != nil {
+	if err := t.load(ctx); err != nil {
 		t.logger.LogAttrs(ctx, slog.LevelError, "tools not reloaded, the earlier catalogue goes on serving", slog.String("error", err.Error()))
 		t.record(ctx, telemetry.Audit{Decision: "deny", Reason: reasonCatalogue, CatalogueHash: before.Hash()})
 		return tool.Changes{}
@@ -67,16 +69,14 @@ func (t *liveTools) record(ctx context.Context, audit telemetry.Audit) {
 	audit.Write(ctx, t.logger)
 }
 
-// outdated reports whether the file under the name is not the one that was last
-// read.
-func (t *liveTools) outdated() bool {
-	info, err := os.Stat(t.cfg.ToolsFile)
+// outdated reports whether a file that was read last is another one now.
+func (t *liveTools) outdated() bool { return slices.ContainsFunc(t.files(), isOutdated) }
+
+// files returns what was read last, the catalogue first.
+func (t *liveTools) files() []imports.File {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err != nil || t.read == nil {
-		return (err == nil) != (t.read != nil)
-	}
-	return !os.SameFile(info, t.read) || !info.ModTime().Equal(t.read.ModTime()) || info.Size() != t.read.Size()
+	return t.read
 }
 
 // ReloadTools reads the catalogue again, and tells open streams of lists that

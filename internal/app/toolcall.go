@@ -72,11 +72,11 @@ type CallResult struct {
 // server checks; with Send it makes the call as the server does. The error is
 // that the configuration does not work.
 func CallTool(ctx context.Context, opts CallOptions) (CallReport, error) {
-	catalogue, _, err := readTools(opts.Config)
+	read, err := catalogueOf(opts.Config, opts.Config.ToolsFile).read(ctx)
 	if err != nil {
 		return CallReport{}, err
 	}
-	c := &trial{CallOptions: opts, catalogue: catalogue, report: CallReport{Tool: opts.Tool, Passed: true}}
+	c := &trial{CallOptions: opts, catalogue: read.catalogue, report: CallReport{Tool: opts.Tool, Passed: true}}
 	if !c.draft(ctx) {
 		return c.report, nil
 	}

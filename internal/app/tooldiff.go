@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -42,17 +43,10 @@ type DiffedKey struct {
 }
 
 // DiffTools compares the catalogues of two files.
-func DiffTools(before, after string, cfg config.Config) (ToolDiff, error) {
+func DiffTools(ctx context.Context, before, after string, cfg config.Config) (ToolDiff, error) {
 	load := func(path string) (*tool.Catalogue, error) {
-		data, _, err := readCatalogue(path)
-		if err != nil {
-			return nil, err
-		}
-		catalogue, err := tool.Load(data, catalogueVariables(cfg))
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		return catalogue, nil
+		read, err := catalogueOf(cfg, path).read(ctx)
+		return read.catalogue, err
 	}
 	old, err := load(before)
 	if err != nil {

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 
@@ -15,6 +13,7 @@ import (
 
 	"tecrolabs.dev/oauth-mcp-server/internal/config"
 	"tecrolabs.dev/oauth-mcp-server/internal/egress"
+	"tecrolabs.dev/oauth-mcp-server/internal/imports"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
 	"tecrolabs.dev/oauth-mcp-server/internal/tool"
@@ -23,7 +22,7 @@ import (
 // liveTools is the catalogue in use. Reload replaces it whole, or not at all.
 type liveTools struct {
 	cfg       config.Config
-	builtIn   []byte // where the configuration names no file
+	source    catalogueSource
 	policy    egress.Policy
 	lookupEnv func(string) (string, bool) // nil: no variables
 	logger    *slog.Logger
@@ -33,8 +32,8 @@ type liveTools struct {
 	elevations *tool.Elevations
 	reloads    metric.Int64Counter
 
-	mu   sync.Mutex  // held while the catalogue is read
-	read os.FileInfo // of the file when it was last read, well or not; nil: none was there
+	mu   sync.Mutex     // held while the catalogue is read
+	read []imports.File // when it was last read, well or not
 }
 
 // loadedTools is one catalogue with the clients of its APIs.
@@ -44,35 +43,29 @@ type loadedTools struct {
 	upstreams *upstreams
 }
 
-func newLiveTools(opts Options, policy egress.Policy) (*liveTools, error) {
+func newLiveTools(ctx context.Context, opts Options, policy egress.Policy) (*liveTools, error) {
 	t := &liveTools{
-		cfg: opts.Config, builtIn: opts.Catalogue, policy: policy, lookupEnv: opts.LookupEnv, logger: opts.Logger,
+		cfg: opts.Config, source: catalogueOf(opts.Config, opts.Config.ToolsFile), policy: policy, lookupEnv: opts.LookupEnv, logger: opts.Logger,
 		telemetry: opts.Telemetry, elevations: tool.NewElevations(),
 	}
-	if t.builtIn == nil {
-		t.builtIn = tool.BuiltIn()
+	if opts.Catalogue != nil {
+		t.source.text = opts.Catalogue
 	}
 	if err := t.observe(); err != nil {
 		return nil, err
 	}
-	return t, t.load()
+	return t, t.load(ctx)
 }
 
 // load reads the catalogue and puts it into use. After an error the one before
 // goes on serving.
-func (t *liveTools) load() error {
-	source, data := "the built-in catalogue", t.builtIn
-	if t.cfg.ToolsFile != "" {
-		var err error
-		source = t.cfg.ToolsFile
-		if data, t.read, err = readCatalogue(source); err != nil {
-			return err
-		}
-	}
-	catalogue, err := tool.Load(data, catalogueVariables(t.cfg))
+func (t *liveTools) load(ctx context.Context) error {
+	read, err := t.source.read(ctx)
+	t.read = read.files
 	if err != nil {
-		return fmt.Errorf("%s: %w", source, err)
+		return err
 	}
+	source, catalogue := t.source.name(), read.catalogue
 	apis := &upstreams{policy: t.policy, lookupEnv: t.lookupEnv, telemetry: t.telemetry, senders: map[string]tool.Sender{}}
 	var problems []error
 	for _, u := range catalogue.Upstreams() {
@@ -93,33 +86,14 @@ func (t *liveTools) load() error {
 	if before := t.current.Swap(&loadedTools{runner, catalogue, apis}); before != nil {
 		before.upstreams.close()
 	}
+	if len(read.notes) > 0 {
+		t.logger.LogAttrs(ctx, slog.LevelInfo, "imports left something out or had to decide; tools lint says what", slog.Int("notes", len(read.notes)))
+	}
 	return nil
 }
 
 // close ends idle connections.
 func (t *liveTools) close() { t.current.Load().upstreams.close() }
-
-// readCatalogue returns the text of a catalogue, and which file it was: that of
-// the moment before it was read, so that a change while it is read is seen later.
-func readCatalogue(path string) ([]byte, os.FileInfo, error) {
-	file, err := os.Open(path) //nolint:gosec // the operator's own file
-	if err != nil {
-		return nil, nil, fmt.Errorf("TOOLS_FILE: %w", err)
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, nil, fmt.Errorf("TOOLS_FILE: %w", err)
-	}
-	data, err := io.ReadAll(io.LimitReader(file, tool.MaxCatalogue+1)) //nolint:forbidigo // bounded by the line's own limit
-	if err == nil && len(data) > tool.MaxCatalogue {
-		err = fmt.Errorf("it is larger than %d bytes", tool.MaxCatalogue)
-	}
-	if err != nil {
-		return nil, info, fmt.Errorf("TOOLS_FILE %s: %w", path, err)
-	}
-	return data, info, nil
-}
 
 // Definitions returns the tools of the catalogue in use.
 func (t *liveTools) Definitions() []tool.Definition { return t.current.Load().Definitions() }

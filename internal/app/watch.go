@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/imports"
 )
 
-// How soon a changed TOOLS_FILE is read: when nothing has happened beside it for
+// How soon a changed TOOLS_FILE, or a changed document that it imports, is read: when nothing has happened beside it for
 // watchQuiet, so that whoever writes it can finish; after watchLongest where
 // something happens all the time; and where nothing is told (network file
 // systems, a directory that is a link to another one now), after watchPoll.
@@ -20,10 +22,10 @@ const (
 	watchPoll    = 30 * time.Second
 )
 
-// watchTools reads the catalogue again whenever its file has changed, until ctx
-// ends.
+// watchTools reads the catalogue again whenever its file has changed, or one of
+// the documents that it imports from files, until ctx ends.
 func (a *App) watchTools(ctx context.Context) {
-	watched := watchedFile{name: a.cfg.ToolsFile}
+	watched := watchedFiles{}
 	var events chan fsnotify.Event // stays nil where nothing is told
 	var errs chan error
 	if watcher, err := fsnotify.NewWatcher(); err == nil {
@@ -55,33 +57,38 @@ func (a *App) watchTools(ctx context.Context) {
 			first = time.Time{}
 		case <-poll.C:
 		}
-		watched.follow()
+		watched.follow(a.tools.files())
 		if a.tools.outdated() {
 			a.ReloadTools(ctx)
+			watched.follow(a.tools.files()) // it may import other documents now
 		}
 	}
 }
 
-// watchedFile is a name whose meaning is watched: the directory of the name and,
-// through links, that of the file. Directories rather than the file, because
+// watchedFiles are names whose meaning is watched: the directory of each name and,
+// through links, that of the file. Directories rather than files, because
 // files are replaced: by a rename, or as Kubernetes does it by a link to one
 // directory that becomes a link to another.
-type watchedFile struct {
-	name        string
+type watchedFiles struct {
 	watcher     *fsnotify.Watcher // nil: nothing is told
 	directories []string
 }
 
-// follow watches what the name means now. A directory that is not there is tried
+// follow watches what the names mean now. A directory that is not there is tried
 // again by the next call.
-func (w *watchedFile) follow() {
+func (w *watchedFiles) follow(files []imports.File) {
 	if w.watcher == nil {
 		return
 	}
-	directories := []string{filepath.Dir(w.name)}
-	if target, err := filepath.EvalSymlinks(w.name); err == nil && filepath.Dir(target) != directories[0] {
-		directories = append(directories, filepath.Dir(target))
+	var directories []string
+	for _, file := range files {
+		directories = append(directories, filepath.Dir(file.Path))
+		if target, err := filepath.EvalSymlinks(file.Path); err == nil {
+			directories = append(directories, filepath.Dir(target))
+		}
 	}
+	slices.Sort(directories)
+	directories = slices.Compact(directories)
 	for _, before := range w.directories {
 		if !slices.Contains(directories, before) {
 			_ = w.watcher.Remove(before) // it may be gone by itself

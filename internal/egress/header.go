@@ -28,3 +28,14 @@ func IsReserved(name string) bool {
 	return slices.Contains(reserved, name) ||
 		slices.ContainsFunc(reservedPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
+
+// described lists header fields that say what the body and the answer are, and
+// which trace a request belongs to.
+var described = []string{"Accept", "Content-Type", "Content-Encoding", "Traceparent", "Tracestate", "Baggage"}
+
+// IsFillable reports whether an argument of a tool may become the header field.
+// CGI reads underscores as hyphens, so they are compared as such.
+func IsFillable(name string) bool {
+	name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	return !IsReserved(name) && !slices.Contains(described, name)
+}

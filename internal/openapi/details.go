@@ -13,11 +13,8 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/paramstyle"
 )
 
-// Bounds of the details of one operation.
-const (
-	maxNotes  = 50
-	maxScopes = 64
-)
+// maxNotes bounds the notes about one operation.
+const maxNotes = 50
 
 // worker is the state of one Details.
 type worker struct {
@@ -193,57 +190,4 @@ func isSuccess(key string) bool {
 	}
 	status, err := strconv.Atoi(key)
 	return err == nil && status >= 200 && status < 300
-}
-
-// security reads the scopes of the first alternative. What is declared with the
-// operation wins, an empty list too (OpenAPI 3.2 section 4.10).
-func (w *worker) security(o Operation) error {
-	node := get(o.node, "security")
-	if node == nil {
-		node = get(w.document.root, "security")
-	}
-	alternatives := items(node)
-	for i, alternative := range alternatives {
-		scopes, err := w.scopes(alternative)
-		switch {
-		case err != nil:
-			return err
-		case i == 0:
-			w.details.Scopes = scopes
-		case !slices.Equal(scopes, w.details.Scopes):
-			w.note(node, "there are %d alternatives of security with different scopes; the first is taken", len(alternatives))
-			return nil
-		}
-	}
-	return nil
-}
-
-// scopes returns the scopes of all schemes of one alternative.
-func (w *worker) scopes(alternative *yaml.Node) ([]string, error) {
-	var scopes []string
-	for _, f := range fields(alternative) {
-		if !w.hasScopes(f.key.Value) {
-			continue
-		}
-		for _, scope := range texts(f.value) {
-			if !slices.Contains(scopes, scope) {
-				scopes = append(scopes, scope)
-			}
-			if len(scopes) > maxScopes {
-				return nil, problem(f.key, "more than the %d scopes allowed are required", maxScopes)
-			}
-		}
-	}
-	return scopes, nil
-}
-
-// hasScopes reports whether the names a security scheme is required with are
-// OAuth scopes; for others they are roles that mean nothing outside the document.
-func (w *worker) hasScopes(name string) bool {
-	scheme, err := w.document.resolve(get(get(get(w.document.root, "components"), "securitySchemes"), name))
-	if err != nil {
-		return false
-	}
-	kind := text(get(scheme, "type"))
-	return kind == "oauth2" || kind == "openIdConnect"
 }

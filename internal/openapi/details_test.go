@@ -361,8 +361,8 @@ func FuzzLoad(f *testing.F) {
 			}
 			wantSchema(t, details)
 		}
-		found := NewIndex(document.Operations).Search("teams get", 5)
-		if diff := cmp.Diff(keys(found), keys(NewIndex(again.Operations).Search("teams get", 5))); diff != "" {
+		found := NewIndex(document.Operations).Search("teams get", 5, nil)
+		if diff := cmp.Diff(keys(found), keys(NewIndex(again.Operations).Search("teams get", 5, nil))); diff != "" {
 			t.Fatal(diff)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/egress"
 	"tecrolabs.dev/oauth-mcp-server/internal/paramstyle"
 )
 
@@ -139,23 +140,9 @@ func stylesOf(in In) []paramstyle.Style {
 	}
 }
 
-// ownHeaders are set by whoever sends the request. The first three OpenAPI says
-// to ignore as parameters; the others are credentials, addresses of the
-// connection (RFC 9110 section 7.6.1) or the framing of the body.
-var ownHeaders = []string{
-	"accept", "content-type", "authorization",
-	"cookie", "host", "content-length", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect",
-	"forwarded", "via",
-}
-
-// isFillable reports whether an argument may become the header name.
+// isFillable reports whether an argument may become the header name. OpenAPI says
+// itself to ignore Accept, Content-Type and Authorization.
 func isFillable(name string) bool {
-	name = strings.ToLower(name)
-	for _, prefix := range []string{"proxy-", "x-forwarded-", "mcp-"} {
-		if strings.HasPrefix(name, prefix) {
-			return false
-		}
-	}
 	const tchar = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz" // RFC 9110 section 5.6.2
-	return strings.Trim(name, tchar) == "" && !slices.Contains(ownHeaders, name)
+	return strings.Trim(strings.ToLower(name), tchar) == "" && egress.IsFillable(name)
 }

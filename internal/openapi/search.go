@@ -55,6 +55,7 @@ func NewIndex(operations []Operation) *Index {
 		}
 		add(o.Name, weightName)
 		add(snake(o.ID), weightName)
+		add(o.ID, weightName)
 		add(o.Summary, weightSummary)
 		for _, tag := range o.Tags {
 			add(tag, weightTag)
@@ -72,10 +73,11 @@ func NewIndex(operations []Operation) *Index {
 	return index
 }
 
-// Search returns the operations that have words of the query, the best first, at
-// most limit and MaxFound: those with most of its words, then those where they
-// weigh most, then in the document's order.
-func (x *Index) Search(query string, limit int) []Operation {
+// Search returns the operations that have words of the query and that keep
+// accepts, the best first, at most limit and MaxFound: one whose name is the
+// query, those with most of its words, then those where they weigh most, then in
+// the document's order. A nil keep accepts all.
+func (x *Index) Search(query string, limit int, keep func(Operation) bool) []Operation {
 	type score struct{ operation, words, weight int }
 	scores := map[int]*score{}
 	for _, word := range words(query, maxQueryWords) {
@@ -87,16 +89,27 @@ func (x *Index) Search(query string, limit int) []Operation {
 			scores[operation].weight += weight
 		}
 	}
+	named := func(operation int) int {
+		if o := x.operations[operation]; query == o.Name || query == o.ID {
+			return 1
+		}
+		return 0
+	}
 	var ranked []*score
 	for _, one := range scores {
 		ranked = append(ranked, one)
 	}
 	slices.SortFunc(ranked, func(a, b *score) int {
-		return cmp.Or(b.words-a.words, b.weight-a.weight, a.operation-b.operation)
+		return cmp.Or(named(b.operation)-named(a.operation), b.words-a.words, b.weight-a.weight, a.operation-b.operation)
 	})
 	var found []Operation
-	for _, one := range ranked[:max(0, min(len(ranked), limit, MaxFound))] {
-		found = append(found, x.operations[one.operation])
+	for _, one := range ranked {
+		if len(found) >= min(limit, MaxFound) {
+			break
+		}
+		if operation := x.operations[one.operation]; keep == nil || keep(operation) {
+			found = append(found, operation)
+		}
 	}
 	return found
 }

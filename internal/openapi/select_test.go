@@ -131,14 +131,14 @@ func TestSearch(t *testing.T) {
 		"":                   "",
 		"\x00\xff ***":       "",
 	} {
-		if diff := cmp.Diff(want, strings.Join(keys(index.Search(query, 5)), " ")); diff != "" {
+		if diff := cmp.Diff(want, strings.Join(keys(index.Search(query, 5, nil)), " ")); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", query, diff)
 		}
 	}
-	if got := index.Search("order", 2); len(got) != 2 {
+	if got := index.Search("order", 2, nil); len(got) != 2 {
 		t.Errorf("a limit of 2 gave %d", len(got))
 	}
-	if got := index.Search("order", -1); got != nil {
+	if got := index.Search("order", -1, nil); got != nil {
 		t.Errorf("a limit of -1 gave %d", len(got))
 	}
 }
@@ -150,7 +150,7 @@ func TestSearchIsBounded(t *testing.T) {
 		fmt.Fprintf(&b, "  /x%d: {get: {summary: same %s}}\n", i, strings.Repeat("word", 50))
 	}
 	index := NewIndex(mustLoad(t, b.String()).Operations)
-	if got := index.Search(strings.Repeat("same ", 10_000), 1000); len(got) != MaxFound || got[0].Path != "/x0" {
+	if got := index.Search(strings.Repeat("same ", 10_000), 1000, nil); len(got) != MaxFound || got[0].Path != "/x0" {
 		t.Errorf("found %d", len(got))
 	}
 }

@@ -46,6 +46,7 @@ type Audit struct {
 	ClientID    string
 	TokenHash   string        // pseudonym of the token's jti
 	Tool        string        // tool_call and elevation
+	Operation   string        // what Tool called, where it stands for many operations
 	Upstream    string        // tool_call only
 	Credential  string        // tool_call only: forward, none, ...
 	Actor       string        // tool_call only: who acts for the subject in the credential, current one first
@@ -100,6 +101,7 @@ var auditFields = []auditField{
 	{"client_id", "string", "", "client of the token", func(a *Audit) slog.Value { return slog.StringValue(a.ClientID) }},
 	{"token_hash", "string", "^[0-9a-f]{16}$", "first 64 bits of the SHA-256 of the token's jti", func(a *Audit) slog.Value { return slog.StringValue(a.TokenHash) }},
 	{"tool", "string", "", "name of a declared tool", func(a *Audit) slog.Value { return slog.StringValue(a.Tool) }},
+	{"operation", "string", "", "name of the operation that call_operation called", func(a *Audit) slog.Value { return slog.StringValue(a.Operation) }},
 	{"upstream", "string", "", "name of the API behind the tool", func(a *Audit) slog.Value { return slog.StringValue(a.Upstream) }},
 	{"credential", "string", "^[a-z_]+$", "what the API got to see of the caller", func(a *Audit) slog.Value { return slog.StringValue(a.Credential) }},
 	{keyActor, "string", "", "who acts for the subject in the credential: client ids, or person: and a pseudonym, the current one first", func(a *Audit) slog.Value { return slog.StringValue(a.Actor) }},

@@ -60,7 +60,7 @@ func TestReq098_AuditRecord(t *testing.T) {
 	var b bytes.Buffer
 	Audit{
 		Event: "tool_call", Decision: "allow", Reason: "ok", Issuer: "https://i", SubjectHash: "h", ClientID: "c", TokenHash: "t",
-		Tool: "otus_teams", Upstream: "otus", Credential: "exchange", Actor: "gateway < 0123", Status: 200, Latency: time.Second,
+		Tool: "call_operation", Operation: "get_team", Upstream: "otus", Credential: "exchange", Actor: "gateway < 0123", Status: 200, Latency: time.Second,
 	}.Write(t.Context(), slog.New(slog.NewJSONHandler(&b, nil)))
 	Audit{Event: "authentication", Decision: "deny", Reason: "no_token"}.Write(t.Context(), slog.New(slog.NewJSONHandler(&b, nil)))
 	var records []map[string]any
@@ -75,7 +75,7 @@ func TestReq098_AuditRecord(t *testing.T) {
 		records = append(records, record)
 	}
 	want := []map[string]any{
-		{"audit": true, "event": "tool_call", "decision": "allow", "reason": "ok", "issuer": "https://i", "subject_hash": "h", "client_id": "c", "token_hash": "t", "tool": "otus_teams", "upstream": "otus", "credential": "exchange", "actor": "gateway < 0123", "upstream_status": 200.0, "latency": 1e9},
+		{"audit": true, "event": "tool_call", "decision": "allow", "reason": "ok", "issuer": "https://i", "subject_hash": "h", "client_id": "c", "token_hash": "t", "tool": "call_operation", "operation": "get_team", "upstream": "otus", "credential": "exchange", "actor": "gateway < 0123", "upstream_status": 200.0, "latency": 1e9},
 		{"audit": true, "event": "authentication", "decision": "deny", "reason": "no_token"},
 	}
 	if diff := cmp.Diff(want, records); diff != "" {

@@ -189,7 +189,7 @@ func nameFault(p Parameter) string {
 		if !tokenPattern.MatchString(p.Write.Name) {
 			return "want the header's name: letters, digits and -"
 		}
-		if !fillable(p.Write.Name) {
+		if !egress.IsFillable(p.Write.Name) {
 			return fmt.Sprintf("the header %s is not for tools to fill: it carries a credential, belongs to the connection or is set by this server", strictyaml.Clip(p.Write.Name))
 		}
 	case InCookie:
@@ -203,18 +203,6 @@ func nameFault(p Parameter) string {
 	case InPath: // one of the template's
 	}
 	return ""
-}
-
-// unfillable lists header fields that no argument fills besides the reserved
-// ones: they say what the body and the answer are, and which trace a request
-// belongs to.
-var unfillable = []string{"Accept", "Content-Type", "Content-Encoding", "Traceparent", "Tracestate", "Baggage"}
-
-// fillable reports whether an argument may fill a header field. CGI reads
-// underscores as hyphens, so they are compared as such.
-func fillable(name string) bool {
-	name = textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
-	return !egress.IsReserved(name) && !slices.Contains(unfillable, name)
 }
 
 // body checks the body.

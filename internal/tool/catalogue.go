@@ -46,10 +46,26 @@ type Catalogue struct {
 	resources []Resource                      // sorted by URI
 	declared  map[entryName]map[string]string // of resources and prompts, by key, see [Compare]
 	hash      string                          // of the text, see [Catalogue.Hash]
+
+	upstreamTexts map[string]string // by name, see parts
+	imports       []Import          // in the order of the file
+	imported      bool              // what they ask for is among tools and in directory
+	directory     *directory        // nil: no import is searched
 }
+
+// role is what a call of a tool does.
+type role int
+
+// The roles.
+const (
+	sends    role = iota // a request to its upstream
+	searches             // looks into the directory
+	calls                // is a call of what the directory has
+)
 
 // declaredTool is one entry of the catalogue, compiled.
 type declaredTool struct {
+	role       role
 	definition Definition
 	upstream   string
 	binding    binding
@@ -91,4 +107,25 @@ func (c *Catalogue) Definitions() []Definition {
 		definitions[i] = tool.definition
 	}
 	return definitions
+}
+
+// Route is where the calls of a tool go, and who may make them.
+type Route struct {
+	Tool     string
+	Upstream string // "" for a tool that calls no API itself
+	Method   string
+	Path     string
+	Access   Access
+}
+
+// Routes returns a route for each tool, sorted by its name.
+func (c *Catalogue) Routes() []Route {
+	routes := make([]Route, len(c.tools))
+	for i, tool := range c.tools {
+		routes[i] = Route{
+			Tool: tool.definition.Name, Upstream: tool.upstream, Method: tool.binding.method, Path: tool.binding.path,
+			Access: tool.definition.Access,
+		}
+	}
+	return routes
 }

@@ -29,11 +29,17 @@ func (d Definition) Hash() string {
 	_ = decoder.Decode(&value) // it was encoded a moment ago
 	b.Reset()
 	_ = encoder.Encode(value) // maps encode with sorted keys
-	sum := sha256.Sum256(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
+	return hashOf(strings.TrimSuffix(b.String(), "\n"))
+}
+
+func hashOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
 }
 
-// Hash returns the SHA-256, in hex, of the text of the catalogue.
+// Hash returns the SHA-256, in hex, of the text of the catalogue. Where documents
+// are imported it is that of its hash and theirs, one behind the other: it changes
+// when one of them does.
 func (c *Catalogue) Hash() string { return c.hash }
 
 // The kinds of entries of a catalogue.
@@ -102,8 +108,7 @@ func (c *Changes) add(kind string, before, after map[entryName]map[string]string
 			return ""
 		}
 		text, _ := json.Marshal(parts) // texts by key
-		sum := sha256.Sum256(text)
-		return hex.EncodeToString(sum[:])
+		return hashOf(string(text))
 	}
 	found := false
 	names := slices.SortedFunc(maps.Keys(merged(before, after)), func(a, b entryName) int { return strings.Compare(a.name, b.name) })
@@ -188,17 +193,12 @@ func (l *loader) keep(kind, name string, entry strictyaml.Object) {
 
 // parts returns everything that is declared of a tool, and of its upstream, by
 // key.
-func (l *loader) parts(top, entry strictyaml.Object, tool *declaredTool) map[string]string {
+func (l *loader) parts(entry strictyaml.Object, tool *declaredTool) map[string]string {
 	parts := map[string]string{}
 	for key, node := range entry.Fields {
 		parts[key] = nodeText(node)
 	}
-	if all := top.Fields["upstreams"]; all != nil && within(all, tool.upstream) != nil {
-		text, known := l.upstreamTexts[tool.upstream] // once for all tools of an upstream
-		if !known {
-			text = nodeText(within(all, tool.upstream))
-			l.upstreamTexts[tool.upstream] = text
-		}
+	if text, known := l.catalogue.upstreamTexts[tool.upstream]; known {
 		parts["upstreams."+tool.upstream] = text
 	}
 	if tool.definition.Access.Nobody {

@@ -1,6 +1,8 @@
 package tool
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,7 +10,6 @@ import (
 
 	"tecrolabs.dev/oauth-mcp-server/internal/paramstyle"
 	"tecrolabs.dev/oauth-mcp-server/internal/schema"
-	"tecrolabs.dev/oauth-mcp-server/internal/strictyaml"
 )
 
 // Declaration is a tool as a Go value: what an entry of a catalogue says, and
@@ -24,6 +25,8 @@ type Declaration struct {
 	Body       *Body       // nil: none
 	Response   Response
 	Confirm    string // a question that the person has to agree to first; "": none
+
+	Origin string // where the tool is declared, for what is wrong with it; "": by its name
 }
 
 // Place is where in a request a parameter goes.
@@ -99,34 +102,42 @@ const (
 	partConfirm    part = "confirm"
 )
 
-// With returns a catalogue that has the declared tools too. Everything wrong
-// with them is reported, joined; c does not change.
-func (c *Catalogue) With(declarations ...Declaration) (*Catalogue, error) {
-	result := &Catalogue{tools: slices.Clone(c.tools), upstreams: c.upstreams}
+// Imported is what became of all imports of a catalogue.
+type Imported struct {
+	Tools     []Declaration
+	Directory Directory // of the imports that are searched; nil without one
+	Hash      string    // of the documents, see [Catalogue.Hash]; "" leaves it as it is
+}
+
+// With returns a catalogue that has the imported tools too. Everything wrong with
+// them is reported, joined; c does not change.
+func (c *Catalogue) With(imported Imported) (*Catalogue, error) {
+	result := *c
+	result.tools, result.imported = slices.Clone(c.tools), true
+	if imported.Hash != "" {
+		result.hash = hashOf(c.hash + imported.Hash)
+	}
+	var more []*declaredTool
 	var problems []error
-	complain := func(name, format string, args ...any) {
-		problems = append(problems, fmt.Errorf("tool %q: %s", strictyaml.Clip(name), fmt.Sprintf(format, args...)))
-	}
-	if count := len(c.tools) + len(declarations); count > maxTools {
-		return nil, fmt.Errorf("there are %d tools; clients take at most %d, so declare fewer", count, maxTools)
-	}
-	for _, d := range declarations {
-		named := func(tool *declaredTool) bool { return tool.definition.Name == d.Name }
-		known := func(u Upstream) bool { return u.Name == d.Upstream }
-		switch {
-		case !namePattern.MatchString(d.Name):
-			complain(d.Name, nameRule)
-			continue
-		case slices.ContainsFunc(result.tools, named):
-			complain(d.Name, "the name is taken by another tool")
-			continue
-		case !slices.ContainsFunc(c.upstreams, known):
-			complain(d.Name, "there is no upstream %q", strictyaml.Clip(d.Upstream))
-		}
-		tool, err := d.declare()
+	for _, d := range imported.Tools {
+		tool, err := c.declare(d)
 		if err != nil {
-			complain(d.Name, "%v", err)
+			problems = append(problems, fmt.Errorf("%s: %w", cmp.Or(d.Origin, "tool "+quote(d.Name)), err))
 			continue
+		}
+		more = append(more, tool)
+	}
+	if imported.Directory != nil {
+		result.directory = newDirectory(c, imported.Directory)
+		more = append(more, result.directory.tools(imported.Hash)...)
+	}
+	if count := len(c.tools) + len(imported.Tools); count > maxTools {
+		return nil, fmt.Errorf("there are %d tools; clients take at most %d, so declare fewer, or import with offer: search", count, maxTools)
+	}
+	for _, tool := range more {
+		named := func(other *declaredTool) bool { return other.definition.Name == tool.definition.Name }
+		if slices.ContainsFunc(result.tools, named) {
+			problems = append(problems, fmt.Errorf("tool %s: the name is taken by another tool; set the prefix of the import, or override the name", quote(tool.definition.Name)))
 		}
 		result.tools = append(result.tools, tool)
 	}
@@ -134,15 +145,27 @@ func (c *Catalogue) With(declarations ...Declaration) (*Catalogue, error) {
 		return nil, errors.Join(problems...)
 	}
 	slices.SortFunc(result.tools, byName)
-	return result, nil
+	return &result, nil
 }
 
 func byName(a, b *declaredTool) int { return strings.Compare(a.definition.Name, b.definition.Name) }
 
 // declare compiles a declaration that did not come with a file's lines.
-func (d Declaration) declare() (*declaredTool, error) {
-	if d.Method == "" || d.Path == "" {
+func (c *Catalogue) declare(d Declaration) (*declaredTool, error) {
+	known := func(u Upstream) bool { return u.Name == d.Upstream }
+	switch {
+	case !namePattern.MatchString(d.Name):
+		return nil, errors.New(nameRule)
+	case !slices.ContainsFunc(c.upstreams, known):
+		return nil, fmt.Errorf("there is no upstream %s", quote(d.Upstream))
+	case d.Method == "" || d.Path == "":
 		return nil, errors.New("want a method and a path")
+	}
+	if err := d.Access.Scopes.Validate(); err != nil {
+		return nil, fmt.Errorf("scopes: %w", err)
+	}
+	if len(d.Access.Scopes) > maxScopes {
+		return nil, fmt.Errorf("scopes: there are %d; at most %d are allowed", len(d.Access.Scopes), maxScopes)
 	}
 	tool := &declaredTool{definition: d.Definition, upstream: d.Upstream}
 	tool.definition.Annotations = hinted(d.Method, d.Annotations)
@@ -159,9 +182,15 @@ func (d Declaration) declare() (*declaredTool, error) {
 		}
 	}
 	var faults []fault
-	if tool.binding, tool.response, faults = d.bind(tool.input); len(faults) == 0 {
-		return tool, nil
+	if tool.binding, tool.response, faults = d.bind(tool.input); len(faults) > 0 {
+		return nil, joined(faults)
 	}
+	tool.parts = d.parts()
+	tool.parts["upstreams."+d.Upstream] = c.upstreamTexts[d.Upstream]
+	return tool, nil
+}
+
+func joined(faults []fault) error {
 	var problems []error
 	for _, f := range faults {
 		place := string(f.part)
@@ -170,5 +199,41 @@ func (d Declaration) declare() (*declaredTool, error) {
 		}
 		problems = append(problems, fmt.Errorf("%s: %s", place, f.text))
 	}
-	return nil, errors.Join(problems...)
+	return errors.Join(problems...)
+}
+
+// parts returns what is declared, by the key that a catalogue has for it, as
+// JSON.
+func (d Declaration) parts() map[string]string {
+	parts := map[string]string{}
+	add := func(key string, given bool, value any) {
+		if given {
+			text, _ := json.Marshal(value) // plain values
+			parts[key] = string(text)
+		}
+	}
+	access := d.Access
+	add("name", true, d.Name)
+	add("title", d.Title != "", d.Title)
+	add("description", true, d.Description)
+	add("upstream", true, d.Upstream)
+	add("method", true, d.Method)
+	add("path", true, d.Path)
+	add("params", len(d.Parameters) > 0, d.Parameters)
+	add("body", d.Body != nil, d.Body)
+	add("response", d.Response != Response{}, d.Response)
+	add("confirm", d.Confirm != "", d.Confirm)
+	add("input", true, d.InputSchema)
+	add("output", d.OutputSchema != nil, d.OutputSchema)
+	add("scopes", len(access.Scopes) > 0, access.Scopes)
+	add("acr", len(access.ACR) > 0, access.ACR)
+	add("max_age", access.MaxAge > 0, access.MaxAge.String())
+	add("annotations", d.Annotations != nil, d.Annotations)
+	if access.Rule != nil {
+		add("rule", true, access.Rule.String())
+	}
+	if access.Nobody {
+		parts["default"] = defaultDeny
+	}
+	return parts
 }

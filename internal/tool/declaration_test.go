@@ -27,7 +27,7 @@ func archive() Declaration {
 
 func TestDeclaredToolsAreCalledLikeThoseOfTheFile(t *testing.T) {
 	base := mustLoad(t, string(BuiltIn()))
-	catalogue, err := base.With(archive())
+	catalogue, err := base.With(Imported{Tools: []Declaration{archive()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestWrongDeclarations(t *testing.T) {
 			} else {
 				declarations = make([]Declaration, maxTools)
 			}
-			if _, err := mustLoad(t, string(BuiltIn())).With(declarations...); err == nil || !strings.Contains(err.Error(), tc.want) {
+			if _, err := mustLoad(t, string(BuiltIn())).With(Imported{Tools: declarations}); err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want %q", err, tc.want)
 			}
 		})

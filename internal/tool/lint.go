@@ -29,10 +29,10 @@ var safeMethods = []string{http.MethodGet, http.MethodHead, http.MethodOptions}
 // Lint loads a catalogue and looks for what is allowed and yet likely to be a
 // mistake. Each warning has a line and what to do about it. The error is that of
 // [Load]; then there are no warnings.
-func Lint(data []byte, variables map[string]string) (tools int, warnings []string, err error) {
+func Lint(data []byte, variables map[string]string) (warnings []string, err error) {
 	l, err := load(data, variables)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	var found linter
 	if count := len(l.catalogue.tools); count > manyTools {
@@ -45,7 +45,7 @@ func Lint(data []byte, variables map[string]string) (tools int, warnings []strin
 		found.effects(tool, entry)
 		found.arguments(entry)
 	}
-	return len(l.catalogue.tools), found.lines(), nil
+	return found.lines(), nil
 }
 
 // linter collects warnings.

@@ -51,9 +51,9 @@ tools:
 			case "nobody":
 				text = "default: deny" + text
 			}
-			count, warnings, err := Lint([]byte(text), testVariables)
-			if err != nil || count != 1 {
-				t.Fatalf("%d tools, %v", count, err)
+			warnings, err := Lint([]byte(text), testVariables)
+			if err != nil {
+				t.Fatal(err)
 			}
 			if diff := cmp.Diff(test.want, strings.Join(warnings, "\n")); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
@@ -68,7 +68,7 @@ func TestLintCountsTools(t *testing.T) {
 	b.WriteString("upstreams: {api: {url: 'https://api.example', credential: none}}\ntools:\n")
 	for i := range manyTools + 1 {
 		fmt.Fprintf(&b, "  - {name: t%d, description: List what there is., upstream: api, method: GET, path: /, input: {type: object, additionalProperties: false}, annotations: {read_only: true}}\n", i)
-		_, warnings, err := Lint([]byte(b.String()), nil)
+		warnings, err := Lint([]byte(b.String()), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,14 +81,14 @@ func TestLintCountsTools(t *testing.T) {
 // The catalogue that everybody starts from is an example.
 func TestBuiltInCatalogueHasNoWarnings(t *testing.T) {
 	t.Parallel()
-	if _, warnings, err := Lint(BuiltIn(), testVariables); err != nil || len(warnings) > 0 {
+	if warnings, err := Lint(BuiltIn(), testVariables); err != nil || len(warnings) > 0 {
 		t.Errorf("%v, %q", err, warnings)
 	}
 }
 
 func TestLintReportsProblemsInsteadOfWarnings(t *testing.T) {
 	t.Parallel()
-	_, warnings, err := Lint([]byte("tools: nonsense"), nil)
+	warnings, err := Lint([]byte("tools: nonsense"), nil)
 	if err == nil || warnings != nil {
 		t.Errorf("%v, %q", err, warnings)
 	}

@@ -1,8 +1,6 @@
 package tool
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"regexp"
@@ -32,7 +30,7 @@ const nameRule = "a name has 1 to 64 of the characters a-z, 0-9 and _"
 
 // The keys each part of a catalogue may have.
 var (
-	rootKeys       = []string{"default", "upstreams", "tools", "resources", "prompts"}
+	rootKeys       = []string{"default", "upstreams", "tools", "imports", "resources", "prompts"}
 	toolKeys       = []string{"name", "title", "description", "upstream", "method", "path", "query", "params", "body", "response", "confirm", "input", "output", "scopes", "rule", "acr", "max_age", "annotations"}
 	annotationKeys = []string{"title", "read_only", "destructive", "idempotent", "open_world"}
 )
@@ -46,8 +44,7 @@ type loader struct {
 	deny      bool           // what holds for tools that say nothing
 	toolLines map[string]int // tool names seen, with their line
 
-	entries       map[*declaredTool]strictyaml.Object // where each tool is declared
-	upstreamTexts map[string]string                   // of those that tools use, see parts
+	entries map[*declaredTool]strictyaml.Object // where each tool is declared
 }
 
 // Load reads a catalogue in YAML (or JSON, which is YAML) and checks all of it.
@@ -76,20 +73,20 @@ func load(data []byte, variables map[string]string) (*loader, error) {
 	}
 	l := &loader{
 		variables: variables, compiler: compiler, toolLines: map[string]int{},
-		catalogue: Catalogue{declared: map[entryName]map[string]string{}},
-		entries:   map[*declaredTool]strictyaml.Object{}, upstreamTexts: map[string]string{},
+		catalogue: Catalogue{declared: map[entryName]map[string]string{}, upstreamTexts: map[string]string{}},
+		entries:   map[*declaredTool]strictyaml.Object{},
 	}
 	top := l.Object(root, "", rootKeys)
 	l.deny = l.defaultAccess(top)
 	l.upstreams(top)
+	l.imports(top)
 	l.tools(top)
 	l.resources(top)
 	l.prompts(top)
 	if err := l.Err(); err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(data)
-	l.catalogue.hash = hex.EncodeToString(sum[:])
+	l.catalogue.hash = hashOf(string(data))
 	return l, nil
 }
 
@@ -122,8 +119,10 @@ func (l *loader) expand(entry strictyaml.Object, key, text string) string {
 func (l *loader) tools(top strictyaml.Object) {
 	node := top.Fields["tools"]
 	switch {
+	case node == nil && len(l.catalogue.imports) > 0:
+		return
 	case node == nil:
-		l.Add(top.Node, "tools", "missing; declare at least one tool")
+		l.Add(top.Node, "tools", "missing; declare at least one tool, or import some")
 		return
 	case node.Kind != yaml.SequenceNode || len(node.Content) == 0:
 		l.Add(node, "tools", "want a list of at least one tool")
@@ -135,7 +134,7 @@ func (l *loader) tools(top strictyaml.Object) {
 	for i, item := range node.Content {
 		entry := l.Object(item, fmt.Sprintf("tools[%d]", i), toolKeys)
 		tool := l.tool(entry)
-		tool.parts, l.entries[tool] = l.parts(top, entry, tool), entry
+		tool.parts, l.entries[tool] = l.parts(entry, tool), entry
 		l.catalogue.tools = append(l.catalogue.tools, tool)
 	}
 	slices.SortFunc(l.catalogue.tools, byName)
@@ -144,10 +143,6 @@ func (l *loader) tools(top strictyaml.Object) {
 func (l *loader) tool(entry strictyaml.Object) *declaredTool {
 	declaration, places := l.declaration(entry)
 	tool := &declaredTool{upstream: declaration.Upstream}
-	known := func(u Upstream) bool { return u.Name == tool.upstream }
-	if tool.upstream != "" && !slices.ContainsFunc(l.catalogue.upstreams, known) {
-		l.Add(entry.Fields["upstream"], entry.At("upstream"), "there is no upstream %q; declare it under upstreams", strictyaml.Clip(tool.upstream))
-	}
 	if node := entry.Fields["input"]; node == nil {
 		l.Add(entry.Node, entry.At("input"), "missing; for a tool without arguments write {type: object, additionalProperties: false}")
 	} else {
@@ -166,6 +161,16 @@ func (l *loader) tool(entry strictyaml.Object) *declaredTool {
 	tool.definition = declaration.Definition
 	tool.definition.Annotations = hinted(declaration.Method, declaration.Annotations)
 	return tool
+}
+
+// upstreamOf reads which API is called.
+func (l *loader) upstreamOf(entry strictyaml.Object) string {
+	name := entry.Required("upstream", "name the API to call, one of the keys of upstreams")
+	known := func(u Upstream) bool { return u.Name == name }
+	if name != "" && !slices.ContainsFunc(l.catalogue.upstreams, known) {
+		l.Add(entry.Fields["upstream"], entry.At("upstream"), "there is no upstream %q; declare it under upstreams", strictyaml.Clip(name))
+	}
+	return name
 }
 
 func (l *loader) toolName(entry strictyaml.Object) string {

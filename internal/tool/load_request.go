@@ -61,7 +61,7 @@ func (l *loader) declaration(entry strictyaml.Object) (Declaration, places) {
 			Annotations: l.annotations(entry),
 			Access:      l.access(entry),
 		},
-		Upstream: entry.Required("upstream", "name the API to call, one of the keys of upstreams"),
+		Upstream: l.upstreamOf(entry),
 		Method:   entry.Required("method", "write one of: "+strings.Join(methods, ", ")),
 		Path:     entry.Required("path", "write the path below the upstream's URL, such as /teams or /teams/{id}"),
 	}

@@ -45,6 +45,7 @@ func (l *loader) upstreams(top strictyaml.Object) {
 			l.Add(entry.Node, entry.Path, nameRule)
 		}
 		l.catalogue.upstreams = append(l.catalogue.upstreams, l.upstream(name, entry))
+		l.catalogue.upstreamTexts[name] = nodeText(entry.Node)
 	}
 }
 

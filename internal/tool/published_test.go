@@ -23,6 +23,7 @@ var loaderKeys = map[string][]string{
 	"exchangeTokenKeys": exchangeTokenKeys, "clientTokenKeys": clientTokenKeys, "clientKeys": clientKeys, "staticKeys": staticKeys, "tlsKeys": tlsKeys,
 	"paramKeys": paramKeys, "bodyKeys": bodyKeys, "fieldKeys": fieldKeys, "responseKeys": responseKeys, "paginateKeys": paginateKeys,
 	"resourceKeys": resourceKeys, "promptKeys": promptKeys, "promptArgumentKeys": promptArgumentKeys, "messageKeys": messageKeys,
+	"importKeys": importKeys, "overrideKeys": overrideKeys, "matchKeys": matchKeys,
 }
 
 func publishedSchema(t *testing.T) (text []byte, document map[string]any) {
@@ -101,6 +102,38 @@ upstreams:
     static: {header: X-Api-Key, secret_file: key}
 tools:
   - {name: t, description: d, upstream: maps, method: GET, path: /, input: {type: object, additionalProperties: false}}
+`
+
+// importing is a catalogue with every key of imports.
+const importing = `
+upstreams:
+  pets: {url: "https://pets.example.com/v1", credential: none}
+imports:
+  - from: pets.yaml
+    upstream: pets
+    offer: tools
+    prefix: pets_
+    include: {tags: [pets], methods: [get, POST], paths: ["/pets/**"], operations: [listPets]}
+    exclude: {operations: [dropPets]}
+    deprecated: true
+    max: 50
+    security: ignore
+    scopes: [pets]
+    rule: claims.department == "care"
+    acr: [gold]
+    max_age: 5m
+    confirm: true
+    response: {max_items: 20}
+    output: true
+    override:
+      listPets:
+        name: all_pets
+        title: All pets
+        description: List all pets there are.
+        annotations: {read_only: true}
+        scopes: [pets:list]
+        confirm: false
+        output: false
 `
 
 // keyLists returns the variables of this package that are lists of keys.
@@ -203,6 +236,15 @@ func TestPublishedSchemaAgreesWithTheLoader(t *testing.T) {
 		{"role", strings.Replace(offering, "role: user", "role: system", 1), false},
 		{"prompt without messages", strings.Replace(offering, "messages:", "massages:", 1), false},
 		{"default", "default: maybe" + compared, false},
+		{"imports", importing, true},
+		{"neither tools nor imports", strings.Replace(compared, "tools:", "prompts:", 1), false},
+		{"unknown key of an import", strings.Replace(importing, "prefix:", "prefixes:", 1), false},
+		{"unknown key of a match", strings.Replace(importing, "tags:", "tag:", 1), false},
+		{"unknown key of an override", strings.Replace(importing, "title:", "titel:", 1), false},
+		{"offer", strings.Replace(importing, "offer: tools", "offer: everything", 1), false},
+		{"prefix", strings.Replace(importing, "prefix: pets_", "prefix: Pets", 1), false},
+		{"max", strings.Replace(importing, "max: 50", "max: 129", 1), false},
+		{"no document", strings.Replace(importing, "from: pets.yaml\n    ", "", 1), false},
 	} {
 		_, err := Load([]byte(test.text), testVariables)
 		var value any
@@ -254,7 +296,12 @@ func TestPublishedSchemaHasTheSameBounds(t *testing.T) {
 		{[]string{"$defs", "resource", "properties", "uri", "maxLength"}, float64(maxURI)},
 		{[]string{"$defs", "message", "properties", "text", "maxLength"}, float64(maxPromptText)},
 		{[]string{"$defs", "promptArgument", "properties", "values", "maxItems"}, float64(maxPromptValues)},
-		{append(tool, "acr", "maxItems"), float64(maxACR)},
+		{[]string{"$defs", "acr", "maxItems"}, float64(maxACR)},
+		{[]string{"properties", "imports", "maxItems"}, float64(maxImports)},
+		{[]string{"$defs", "import", "properties", "max", "maximum"}, float64(maxTools)},
+		{[]string{"$defs", "import", "properties", "prefix", "pattern"}, prefixPattern.String()},
+		{[]string{"$defs", "override", "properties", "title", "maxLength"}, float64(maxTitle)},
+		{[]string{"$defs", "override", "properties", "description", "maxLength"}, float64(maxDescription)},
 	} {
 		if got := at(bound.path...); got != bound.want {
 			t.Errorf("%q is %v, want %v", bound.path, got, bound.want)

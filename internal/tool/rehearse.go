@@ -15,6 +15,15 @@ func (c *Catalogue) Request(ctx context.Context, name string, arguments json.Raw
 	if tool == nil {
 		return "", nil, &UnknownToolError{Name: name}
 	}
+	switch tool.role {
+	case searches:
+		return "", nil, invalid("A search calls no API: there is no request to show.")
+	case calls:
+		if tool, arguments, err = c.directory.chosen(ctx, tool, arguments); err != nil {
+			return "", nil, err
+		}
+	case sends:
+	}
 	checked, err := checkArguments(tool.input, arguments, tool.maxArguments())
 	if err != nil {
 		return "", nil, err

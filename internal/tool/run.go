@@ -83,6 +83,9 @@ func NewRunner(cfg RunnerConfig) (*Runner, error) {
 	if cfg.Catalogue == nil || cfg.Logger == nil {
 		return nil, errors.New("tool: a runner needs a catalogue and a logger")
 	}
+	if len(cfg.Catalogue.imports) > 0 && !cfg.Catalogue.imported {
+		return nil, errors.New("tool: what the catalogue imports is missing")
+	}
 	r := &Runner{
 		catalogue: cfg.Catalogue, logger: cfg.Logger, hierarchy: cfg.Hierarchy,
 		listObtainable: cfg.ListObtainable, elevations: cfg.Elevations,
@@ -137,16 +140,32 @@ func (r *Runner) Definition(name string) (Definition, bool) {
 // Nothing is sent before all checks passed. Every call leaves one audit record.
 func (r *Runner) Call(ctx context.Context, caller Caller, name string, arguments json.RawMessage) (Result, error) {
 	c := &call{caller: caller, applicant: r.applicant(caller.Principal), tool: r.tools[name], started: time.Now()}
-	var result Result
-	var err error
-	if c.tool == nil {
-		err = &UnknownToolError{Name: name}
-	} else {
-		c.upstream = r.upstreams[c.tool.upstream]
-		result, err = r.run(ctx, c, arguments)
-	}
+	result, err := r.perform(ctx, c, name, arguments)
 	r.record(ctx, c, err)
 	return result, err
+}
+
+// perform does what a call of the tool means.
+func (r *Runner) perform(ctx context.Context, c *call, name string, arguments json.RawMessage) (Result, error) {
+	if c.tool == nil {
+		return Result{}, &UnknownToolError{Name: name}
+	}
+	switch c.tool.role {
+	case searches:
+		return r.search(ctx, c, arguments)
+	case calls:
+		tool, inner, err := r.catalogue.directory.chosen(ctx, c.tool, arguments)
+		if _, broken := errors.AsType[*brokenOperationError](err); broken {
+			return r.failed(ctx, c, err)
+		}
+		if err != nil {
+			return Result{}, err
+		}
+		c.tool, c.through, arguments = tool, c.tool, inner
+	case sends:
+	}
+	c.upstream = r.upstreams[c.tool.upstream]
+	return r.run(ctx, c, arguments)
 }
 
 // call is the state of one call.
@@ -154,6 +173,7 @@ type call struct {
 	caller    Caller
 	applicant *applicant
 	tool      *declaredTool // nil when the name is unknown
+	through   *declaredTool // that the call is one of, when tool is an operation of the directory; else nil
 	upstream  Upstream
 	started   time.Time
 	undecided bool   // the arguments decide what the tool's rule says
@@ -277,7 +297,10 @@ func (c *call) audit(event string) telemetry.Audit {
 		Issuer: principal.Issuer, Subject: principal.Subject, SubjectHash: principal.SubjectHash(), ClientID: principal.ClientID,
 		TokenHash: principal.TokenIDHash(),
 	}
-	if c.tool != nil {
+	switch {
+	case c.through != nil:
+		audit.Tool, audit.Operation = c.through.definition.Name, c.tool.definition.Name
+	case c.tool != nil:
 		audit.Tool = c.tool.definition.Name
 	}
 	return audit
@@ -296,6 +319,9 @@ func (r *Runner) record(ctx context.Context, c *call, err error) {
 	}
 	if c.tool != nil {
 		telemetry.Annotate(ctx, slog.String("tool", audit.Tool))
+	}
+	if c.through != nil {
+		telemetry.Annotate(ctx, slog.String("operation", audit.Operation))
 	}
 	if c.status != 0 {
 		telemetry.Annotate(ctx, slog.Int("upstream_status", c.status))

@@ -1,0 +1,185 @@
+package imports
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/openapi"
+	"tecrolabs.dev/oauth-mcp-server/internal/tool"
+)
+
+// Config says where documents come from.
+type Config struct {
+	Directory string            // of the catalogue: where relative names start
+	Transport http.RoundTripper // for documents at a URL: what may be dialled
+}
+
+// Result is a catalogue with everything that it imports.
+type Result struct {
+	Catalogue *tool.Catalogue
+	Files     []File   // that were read, or should have been
+	Notes     []string // what was left out or decided, for the operator
+}
+
+// maxNotes bounds the notes about one import.
+const maxNotes = 100
+
+// Resolve reads the documents that a catalogue names and makes tools of them. It
+// is all or nothing: everything wrong is reported, joined, with the line of the
+// catalogue or of the document. A catalogue without imports is returned as it is.
+// The files of the result are complete even with an error.
+func Resolve(ctx context.Context, catalogue *tool.Catalogue, cfg Config) (Result, error) {
+	result := Result{Catalogue: catalogue}
+	list := catalogue.Imports()
+	if len(list) == 0 {
+		return result, nil
+	}
+	r := &resolver{Config: cfg, result: &result, read: map[string]*source{}, found: &directory{}}
+	var problems []error
+	for i := range list {
+		if err := r.add(ctx, &list[i]); err != nil {
+			problems = append(problems, where(&list[i], err))
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return result, err
+	}
+	if len(r.found.list) > 0 {
+		r.found.index = openapi.NewIndex(r.found.list)
+		r.imported.Directory = r.found
+	}
+	sum := sha256.Sum256([]byte(strings.Join(r.hashes, "")))
+	r.imported.Hash = hex.EncodeToString(sum[:])
+	var err error
+	result.Catalogue, err = catalogue.With(r.imported)
+	return result, err
+}
+
+// resolver is the state of one Resolve.
+type resolver struct {
+	Config
+	result   *Result
+	read     map[string]*source // by where it is: two imports can be of one document
+	hashes   []string
+	imported tool.Imported
+	found    *directory
+}
+
+// source is one document.
+type source struct {
+	document *openapi.Document
+	err      error
+}
+
+// prefix says which import something is about.
+func prefix(i *tool.Import) string { return fmt.Sprintf("line %d: %s (%s): ", i.Line, i.Path, i.From) }
+
+// where adds the prefix to each line of an error.
+func where(i *tool.Import, err error) error {
+	var lines []error
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		lines = append(lines, errors.New(prefix(i)+line))
+	}
+	return errors.Join(lines...)
+}
+
+func (r *resolver) note(i *tool.Import, text string) {
+	r.result.Notes = append(r.result.Notes, prefix(i)+text)
+}
+
+// add makes tools of what one import chooses.
+func (r *resolver) add(ctx context.Context, i *tool.Import) error {
+	document, err := r.document(ctx, i.From)
+	if err != nil {
+		return err
+	}
+	selected, err := document.Select(selection(i, document))
+	if _, tooMany := errors.AsType[*openapi.TooManyError](err); tooMany {
+		return fmt.Errorf("%w. Or write offer: search, which gives clients two tools that find and call all of them", err)
+	}
+	if err != nil {
+		return err
+	}
+	for at, problem := range document.Problems {
+		if at == maxNotes {
+			r.note(i, fmt.Sprintf("%d more operations are left out", len(document.Problems)-at))
+			break
+		}
+		r.note(i, "left out: "+problem.Error())
+	}
+	upstreams := r.result.Catalogue.Upstreams()
+	upstream := upstreams[slices.IndexFunc(upstreams, func(u tool.Upstream) bool { return u.Name == i.Upstream })]
+	if !samePath(document.Servers, upstream.URL) {
+		r.note(i, fmt.Sprintf("the document's paths begin at %s, and the upstream's URL is %s; the paths of the two URLs should be the same", strings.Join(document.Servers[:min(len(document.Servers), 3)], ", "), upstream.URL))
+	}
+	if i.Search {
+		return r.found.add(i, document, selected)
+	}
+	return r.tools(ctx, i, document, selected)
+}
+
+// document reads a document once.
+func (r *resolver) document(ctx context.Context, from string) (*openapi.Document, error) {
+	if known := r.read[from]; known != nil {
+		return known.document, known.err
+	}
+	data, file, err := r.Config.read(ctx, from)
+	if file != nil {
+		r.result.Files = append(r.result.Files, *file)
+	}
+	read := &source{err: err}
+	r.read[from] = read
+	if err == nil {
+		sum := sha256.Sum256(data)
+		r.hashes = append(r.hashes, hex.EncodeToString(sum[:]))
+		read.document, read.err = openapi.Load(ctx, data)
+	}
+	return read.document, read.err
+}
+
+// tools declares the chosen operations.
+func (r *resolver) tools(ctx context.Context, i *tool.Import, document *openapi.Document, selected []openapi.Operation) error {
+	var problems []error
+	notes := 0
+	for _, operation := range selected {
+		details, err := document.Details(ctx, operation)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%w; exclude it", err))
+			continue
+		}
+		for _, note := range details.Notes {
+			if notes++; notes <= maxNotes {
+				r.note(i, operation.Key()+": "+note)
+			}
+		}
+		if details.Servers != nil {
+			r.note(i, operation.Key()+": the operation has a server of its own; calls go to the upstream")
+		}
+		d := i.Treat(operation.Key(), declaration(operation, details))
+		d.Origin = prefix(i) + fmt.Sprintf("line %d: %s", operation.Line, operation.Key())
+		r.imported.Tools = append(r.imported.Tools, d)
+	}
+	return errors.Join(problems...)
+}
+
+// Servers returns the base URLs that the document at from names.
+func Servers(ctx context.Context, cfg Config, from string) ([]string, error) {
+	data, _, err := cfg.read(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	document, err := openapi.Load(ctx, data)
+	if err != nil {
+		return nil, err
+	}
+	return document.Servers, nil
+}

@@ -1,0 +1,80 @@
+package openapi
+
+import (
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxScopes bounds the scopes of one operation.
+const maxScopes = 64
+
+// Scopes returns the scopes of the first alternative of an operation's security
+// requirements, as [Details] has them. It makes no schema. Errors are a
+// *[DocumentError].
+func (d *Document) Scopes(o Operation) ([]string, error) {
+	alternatives := items(d.security(o))
+	if len(alternatives) == 0 {
+		return nil, nil
+	}
+	return d.scopes(alternatives[0])
+}
+
+// security returns the requirements of an operation. What is declared with it
+// wins, an empty list too (OpenAPI 3.2 section 4.10).
+func (d *Document) security(o Operation) *yaml.Node {
+	if node := get(o.node, "security"); node != nil {
+		return node
+	}
+	return get(d.root, "security")
+}
+
+// security reads the scopes of the first alternative, and notes it when others
+// want others.
+func (w *worker) security(o Operation) error {
+	node := w.document.security(o)
+	alternatives := items(node)
+	for i, alternative := range alternatives {
+		scopes, err := w.document.scopes(alternative)
+		switch {
+		case err != nil:
+			return err
+		case i == 0:
+			w.details.Scopes = scopes
+		case !slices.Equal(scopes, w.details.Scopes):
+			w.note(node, "there are %d alternatives of security with different scopes; the first is taken", len(alternatives))
+			return nil
+		}
+	}
+	return nil
+}
+
+// scopes returns the scopes of all schemes of one alternative.
+func (d *Document) scopes(alternative *yaml.Node) ([]string, error) {
+	var scopes []string
+	for _, f := range fields(alternative) {
+		if !d.hasScopes(f.key.Value) {
+			continue
+		}
+		for _, scope := range texts(f.value) {
+			if !slices.Contains(scopes, scope) {
+				scopes = append(scopes, scope)
+			}
+			if len(scopes) > maxScopes {
+				return nil, problem(f.key, "more than the %d scopes allowed are required", maxScopes)
+			}
+		}
+	}
+	return scopes, nil
+}
+
+// hasScopes reports whether the names a security scheme is required with are
+// OAuth scopes; for others they are roles that mean nothing outside the document.
+func (d *Document) hasScopes(name string) bool {
+	scheme, err := d.resolve(get(get(get(d.root, "components"), "securitySchemes"), name))
+	if err != nil {
+		return false
+	}
+	kind := text(get(scheme, "type"))
+	return kind == "oauth2" || kind == "openIdConnect"
+}
