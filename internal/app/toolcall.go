@@ -113,6 +113,10 @@ func (c *trial) draft(ctx context.Context) bool {
 		return false
 	}
 	c.check("arguments", "ok", "they match the input schema")
+	if relative == nil {
+		c.check("request", "skipped", "this tool answers without calling an API")
+		return true
+	}
 	c.api = name
 	declared := c.upstream(name)
 	request, err := c.complete(ctx, declared, relative)

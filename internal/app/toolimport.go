@@ -91,7 +91,8 @@ func ImportTools(ctx context.Context, w io.Writer, opts ImportOptions) (notes []
 	if err != nil {
 		return nil, err
 	}
-	catalogue, err := tool.Load(text, nil)
+	// With two lines for the comment, problems have the lines of what is written.
+	catalogue, err := tool.Load(append([]byte("\n\n"), text...), nil)
 	if err != nil {
 		return nil, err
 	}

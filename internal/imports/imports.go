@@ -153,7 +153,7 @@ func (r *resolver) tools(ctx context.Context, i *tool.Import, document *openapi.
 			return ctx.Err()
 		}
 		if err != nil {
-			problems = append(problems, fmt.Errorf("%w; exclude it", err))
+			problems = append(problems, fmt.Errorf("%w; leave it out with exclude", err))
 			continue
 		}
 		for _, note := range details.Notes {

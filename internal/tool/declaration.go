@@ -122,7 +122,7 @@ func (c *Catalogue) With(imported Imported) (*Catalogue, error) {
 	for _, d := range imported.Tools {
 		tool, err := c.declare(d)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("%s: %w", cmp.Or(d.Origin, "tool "+quote(d.Name)), err))
+			problems = append(problems, fmt.Errorf("%s: %s; leave it out with exclude", cmp.Or(d.Origin, "tool "+quote(d.Name)), strings.ReplaceAll(err.Error(), "\n", "; ")))
 			continue
 		}
 		more = append(more, tool)

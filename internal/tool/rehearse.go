@@ -7,7 +7,8 @@ import (
 )
 
 // Request returns the request that a call of the tool name would make, with a URL
-// relative to the upstream's base, and the upstream's name. Nobody is asked
+// relative to the upstream's base, and the upstream's name; a nil request for a
+// tool that answers by itself. Nobody is asked
 // whether the call is allowed. It returns an *[UnknownToolError] or an
 // *[InvalidArgumentsError] for a call that makes no sense.
 func (c *Catalogue) Request(ctx context.Context, name string, arguments json.RawMessage) (upstream string, r *http.Request, err error) {
@@ -17,7 +18,8 @@ func (c *Catalogue) Request(ctx context.Context, name string, arguments json.Raw
 	}
 	switch tool.role {
 	case searches:
-		return "", nil, invalid("A search calls no API: there is no request to show.")
+		_, err := checkArguments(tool.input, arguments, maxArguments)
+		return "", nil, err
 	case calls:
 		if tool, arguments, err = c.directory.chosen(ctx, tool, arguments); err != nil {
 			return "", nil, err

@@ -1,0 +1,91 @@
+package imports
+
+import (
+	"strings"
+	"testing"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/openapi"
+	"tecrolabs.dev/oauth-mcp-server/internal/tool"
+)
+
+// found resolves one searched import and returns its directory.
+func searched(t *testing.T, entry string) *directory {
+	t.Helper()
+	document, err := openapi.Load(t.Context(), []byte(pets))
+	if err != nil {
+		t.Fatal(err)
+	}
+	catalogue, err := tool.Load([]byte("default: deny\nupstreams: {api: {url: 'https://pets.example.com', credential: none}}\nimports: [{from: pets.yaml, upstream: api, offer: search"+entry+"}]\n"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := catalogue.Imports()
+	selected, err := document.Select(selection(&list[0], document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := &directory{}
+	if err := found.add(&list[0], document, selected); err != nil {
+		t.Fatal(err)
+	}
+	found.index = openapi.NewIndex(found.list)
+	return found
+}
+
+func all(tool.Listing) bool { return true }
+
+func TestDirectoryFindsByNameAndWords(t *testing.T) {
+	t.Parallel()
+	d := searched(t, ", prefix: zoo_, deprecated: true, override: {dropPet: {scopes: [pets:drop]}}")
+	for query, want := range map[string]string{"list the pets": "zoo_list_pets", "zoo_add_pet": "zoo_add_pet", "addPet": "zoo_add_pet", "zoo_drop_pet": "zoo_drop_pet", "submarine": ""} {
+		first := ""
+		if found := d.Search(query, 5, all); len(found) > 0 {
+			first = found[0].Name
+		}
+		if first != want {
+			t.Errorf("%s: %q, want %q", query, first, want)
+		}
+	}
+	drop := d.Search("zoo_drop_pet", 1, all)[0]
+	if drop.Method != "DELETE" || drop.Path != "/pets/{id}" || drop.Access.Scopes.String() != "pets:drop" || drop.Access.Nobody {
+		t.Errorf("%+v", drop)
+	}
+	kept := d.Search("pets", 5, func(l tool.Listing) bool { return l.Name != "zoo_list_pets" })
+	for _, listing := range kept {
+		if listing.Name == "zoo_list_pets" {
+			t.Error("what is not kept was found")
+		}
+	}
+	if about := d.About(); about != "There are 3 operations of Pets, most of them about: pets." {
+		t.Errorf("about: %s", about)
+	}
+}
+
+func TestDirectoryDeclares(t *testing.T) {
+	t.Parallel()
+	d := searched(t, ", confirm: true")
+	declaration, known, err := d.Declaration(t.Context(), "add_pet")
+	if err != nil || !known || declaration.Upstream != "api" || declaration.Method != "POST" || declaration.Confirm == "" || declaration.Access.Scopes.String() != "pets:write" {
+		t.Errorf("%+v, %v, %v", declaration, known, err)
+	}
+	if _, known, err := d.Declaration(t.Context(), "addPet"); known || err != nil {
+		t.Errorf("an operationId is no name: %v", err)
+	}
+}
+
+// What is told to a model is bounded, whatever a document has.
+func TestAboutIsBounded(t *testing.T) {
+	t.Parallel()
+	d := &directory{}
+	for range 16 {
+		document := &openapi.Document{Title: strings.Repeat("t", 1000)}
+		var operations []openapi.Operation
+		for i := range 40 {
+			operations = append(operations, openapi.Operation{Tags: []string{strings.Repeat("x", i+1)}})
+		}
+		d.about = append(d.about, about(document, operations))
+	}
+	if got := len(d.About()); got > maxDescription+len("…") {
+		t.Errorf("%d bytes", got)
+	}
+}
