@@ -8,25 +8,25 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/tool"
 )
 
-// found resolves one searched import and returns its directory.
-func searched(t *testing.T, entry string) *directory {
-	t.Helper()
-	document, err := openapi.Load(t.Context(), []byte(pets))
+// searched returns the directory of one import of a document.
+func searched(tb testing.TB, text, entry string) *directory {
+	tb.Helper()
+	document, err := openapi.Load(tb.Context(), []byte(text))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	catalogue, err := tool.Load([]byte("default: deny\nupstreams: {api: {url: 'https://pets.example.com', credential: none}}\nimports: [{from: pets.yaml, upstream: api, offer: search"+entry+"}]\n"), nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	list := catalogue.Imports()
 	selected, err := document.Select(selection(&list[0], document))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	found := &directory{}
 	if err := found.add(&list[0], document, selected); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	found.index = openapi.NewIndex(found.list)
 	return found
@@ -36,7 +36,7 @@ func all(tool.Listing) bool { return true }
 
 func TestDirectoryFindsByNameAndWords(t *testing.T) {
 	t.Parallel()
-	d := searched(t, ", prefix: zoo_, deprecated: true, override: {dropPet: {scopes: [pets:drop]}}")
+	d := searched(t, pets, ", prefix: zoo_, deprecated: true, override: {dropPet: {scopes: [pets:drop]}}")
 	for query, want := range map[string]string{"list the pets": "zoo_list_pets", "zoo_add_pet": "zoo_add_pet", "addPet": "zoo_add_pet", "zoo_drop_pet": "zoo_drop_pet", "submarine": ""} {
 		first := ""
 		if found := d.Search(query, 5, all); len(found) > 0 {
@@ -63,7 +63,7 @@ func TestDirectoryFindsByNameAndWords(t *testing.T) {
 
 func TestDirectoryDeclares(t *testing.T) {
 	t.Parallel()
-	d := searched(t, ", confirm: true")
+	d := searched(t, pets, ", confirm: true")
 	declaration, known, err := d.Declaration(t.Context(), "add_pet")
 	if err != nil || !known || declaration.Upstream != "api" || declaration.Method != "POST" || declaration.Confirm == "" || declaration.Access.Scopes.String() != "pets:write" {
 		t.Errorf("%+v, %v, %v", declaration, known, err)

@@ -56,26 +56,26 @@ components:
     sign-in: {type: oauth2, flows: {}}
 `
 
-func write(t *testing.T, directory, name, text string) {
-	t.Helper()
+func write(tb testing.TB, directory, name, text string) {
+	tb.Helper()
 	if err := os.WriteFile(filepath.Join(directory, name), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 // resolve resolves the imports, written in flow style, of a catalogue whose
 // upstream is api.
-func resolve(t *testing.T, directory string, transport http.RoundTripper, entries ...string) (Result, error) {
-	t.Helper()
+func resolve(tb testing.TB, directory string, transport http.RoundTripper, entries ...string) (Result, error) {
+	tb.Helper()
 	text := "upstreams: {api: {url: 'https://pets.example.com/v1', credential: none}}\nimports:\n"
 	for _, entry := range entries {
 		text += "  - {upstream: api, " + entry + "}\n"
 	}
 	catalogue, err := tool.Load([]byte(text), nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return Resolve(t.Context(), catalogue, Config{Directory: directory, Transport: transport})
+	return Resolve(tb.Context(), catalogue, Config{Directory: directory, Transport: transport})
 }
 
 func names(c *tool.Catalogue) string {
