@@ -79,6 +79,10 @@ type Field struct {
 	Write       paramstyle.Parameter // its name in the body and, in a form, how it is written
 	ContentType string               // of its part in a multipart body; "" is the default
 	Base64      bool                 // in a multipart body: a file, or a list of files, in Base64
+	// Filename is the argument that names the file: a text, which names every file
+	// of a list, or a list of one text for each. "", or not given: the file is
+	// called as the member. Only for a file with an Argument of its own.
+	Filename string
 }
 
 // fault is one thing wrong with a declaration.

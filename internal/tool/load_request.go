@@ -15,7 +15,7 @@ import (
 var (
 	paramKeys = []string{"argument", "in", "name", "style", "explode", "allow_reserved"}
 	bodyKeys  = []string{"content_type", "media_type", "argument", "fields"}
-	fieldKeys = []string{"name", "media_type", "base64"}
+	fieldKeys = []string{"name", "media_type", "base64", "filename"}
 )
 
 // maxParameters bounds params of one tool.
@@ -174,5 +174,6 @@ func (l *loader) field(fields strictyaml.Object, argument string) Field {
 	field.Write.Name = entry.Required("name", "write the member's name")
 	field.ContentType = entry.Text("media_type")
 	field.Base64 = isTrue(entry.Flag("base64"))
+	field.Filename = entry.Text("filename")
 	return field
 }
