@@ -8,12 +8,15 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/outbound"
 )
 
 // maxRedirects bounds how many redirects of one attempt are followed.
 const maxRedirects = 3
 
-// idempotencyKey marks a request as idempotent; net/http reads it the same way.
+// idempotencyKey is the header field by which net/http knows a request that it
+// may send again on another connection; without a value it is not sent.
 const idempotencyKey = "Idempotency-Key"
 
 // call is one call of an API: what each of its attempts sends.
@@ -26,9 +29,10 @@ type call struct {
 	length int64
 }
 
-// prepare builds a call of which nothing of r survives but its method, path,
-// query, body and declared header fields.
-func (c *Client) prepare(r *http.Request) (*call, error) {
+// prepare builds a call of which nothing of request survives but its method, path,
+// query, body, declared header fields and what else is declared about it.
+func (c *Client) prepare(request outbound.Request) (*call, error) {
+	r := request.HTTP
 	target, err := join(c.base, r.URL)
 	if err != nil {
 		return nil, c.failure(ForbiddenAddress, err)
@@ -39,6 +43,9 @@ func (c *Client) prepare(r *http.Request) (*call, error) {
 	}
 	if r.Body != nil && r.Body != http.NoBody && r.GetBody == nil {
 		prepared.single = r.Body
+	}
+	if request.Idempotent && prepared.header[idempotencyKey] == nil {
+		prepared.header[idempotencyKey] = []string{}
 	}
 	for name, values := range c.header {
 		prepared.header[http.CanonicalHeaderKey(name)] = slices.Clone(values)

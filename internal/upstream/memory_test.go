@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+	"tecrolabs.dev/oauth-mcp-server/internal/outbound"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
@@ -27,7 +28,7 @@ func (p person) ask(t *testing.T, c *Client, method, path string, change func(*h
 	if change != nil {
 		change(r)
 	}
-	response, _, err := c.Send(t.Context(), r, oauth.Principal{Issuer: "https://idp.example", Subject: p.subject}, secret.New(p.token))
+	response, _, err := c.Send(t.Context(), outbound.Request{HTTP: r}, oauth.Principal{Issuer: "https://idp.example", Subject: p.subject}, secret.New(p.token))
 	if err != nil {
 		t.Fatal(err)
 	}
