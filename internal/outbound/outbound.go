@@ -6,7 +6,14 @@
 // an argument of a tool might fill that field.
 package outbound
 
-import "net/http"
+import (
+	"net/http"
+	"time"
+)
+
+// MaxFresh bounds for how long an answer is given again before the API is asked,
+// whoever allows it.
+const MaxFresh = 5 * time.Minute
 
 // Request is one request to an API. What a zero value leaves undeclared is not
 // done.
@@ -15,4 +22,9 @@ type Request struct {
 	// Idempotent says that sending the request twice does what sending it once
 	// does, although its method does not say so (RFC 9110 section 9.2.2).
 	Idempotent bool
+	// TTL is for how long the answer of a GET or HEAD may be given again to the
+	// same caller, at most MaxFresh: where the API says how long, the shorter of
+	// both, and where it does not, TTL (a heuristic in the sense of RFC 9111
+	// section 4.2.2). With 0 it is for the API alone to say.
+	TTL time.Duration
 }

@@ -7,8 +7,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/egress"
+	"tecrolabs.dev/oauth-mcp-server/internal/outbound"
 	"tecrolabs.dev/oauth-mcp-server/internal/paramstyle"
 	"tecrolabs.dev/oauth-mcp-server/internal/schema"
 	"tecrolabs.dev/oauth-mcp-server/internal/strictyaml"
@@ -48,6 +50,7 @@ type binding struct {
 	parameters []Parameter // in the order of the declaration
 	body       *Body
 	accept     string
+	ttl        time.Duration
 	confirm    string
 }
 
@@ -67,7 +70,7 @@ type binder struct {
 // Input is nil when what is wrong with it is reported already.
 func (d Declaration) bind(input *schema.Schema) (binding, response, []fault) {
 	b := &binder{declaration: d, bound: map[string]bool{}, taken: map[string]bool{}}
-	b.binding = binding{method: d.Method, path: d.Path, body: d.Body, accept: d.Response.accept(), confirm: d.Confirm}
+	b.binding = binding{method: d.Method, path: d.Path, body: d.Body, accept: d.Response.accept(), ttl: d.TTL, confirm: d.Confirm}
 	if input != nil {
 		b.input = true
 		b.arguments, _ = input.Members()
@@ -81,6 +84,7 @@ func (d Declaration) bind(input *schema.Schema) (binding, response, []fault) {
 		b.parameter(i, p)
 	}
 	b.body()
+	b.ttl()
 	if len(d.Confirm) > maxConfirm || strings.ContainsFunc(d.Confirm, func(r rune) bool { return r != visible(r) }) {
 		b.fault(partConfirm, 0, "want true, or a question of at most %d bytes in one line", maxConfirm)
 	}
@@ -95,6 +99,20 @@ func (d Declaration) bind(input *schema.Schema) (binding, response, []fault) {
 
 func (b *binder) fault(part part, index int, format string, args ...any) {
 	b.faults = append(b.faults, fault{part, index, fmt.Sprintf(format, args...)})
+}
+
+// needsCache is wrong with a TTL whose upstream keeps nothing. It takes the
+// upstream's name.
+const needsCache = "the upstream %q keeps no answers; write cache: true there"
+
+// ttl checks for how long answers may be given again.
+func (b *binder) ttl() {
+	switch ttl, method := b.declaration.TTL, b.declaration.Method; {
+	case ttl < 0 || ttl > outbound.MaxFresh:
+		b.fault(partTTL, 0, "want a length of time up to %s", outbound.MaxFresh)
+	case ttl > 0 && method != "" && method != http.MethodGet && method != http.MethodHead:
+		b.fault(partTTL, 0, "only an answer to GET or HEAD can be given again; remove it")
+	}
 }
 
 // path reads the template, and binds its names that no parameter fills.

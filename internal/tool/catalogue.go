@@ -94,7 +94,7 @@ func (t *declaredTool) idempotent() bool {
 
 // outbound returns a request of the tool with what the tool declares about it.
 func (t *declaredTool) outbound(request *http.Request) outbound.Request {
-	return outbound.Request{HTTP: request, Idempotent: t.idempotent()}
+	return outbound.Request{HTTP: request, Idempotent: t.idempotent(), TTL: t.binding.ttl}
 }
 
 // Find returns the definition of that name.

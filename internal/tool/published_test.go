@@ -245,6 +245,8 @@ func TestPublishedSchemaAgreesWithTheLoader(t *testing.T) {
 		{"prefix", strings.Replace(importing, "prefix: pets_", "prefix: Pets", 1), false},
 		{"max", strings.Replace(importing, "max: 50", "max: 129", 1), false},
 		{"no document", strings.Replace(importing, "from: pets.yaml\n    ", "", 1), false},
+		{"answers given again", strings.Replace(givenAgain, "ttl: 5m", "ttl: 1m30s", 1), true},
+		{"answers of a POST given again", strings.Replace(givenAgain, "method: GET", "method: POST", 1), false},
 		{"named file", toolThat(uploadTool), true},
 		{"name of no file", toolThat(strings.Replace(uploadTool, "base64: true, ", "", 1)), false},
 		{"name of what is no file", toolThat(strings.Replace(uploadTool, "base64: true", "base64: false", 1)), false},

@@ -20,10 +20,11 @@ import (
 )
 
 // Sender performs one request against an upstream for the person as, whose own
-// token is token. The answer's body is complete, bounded and in memory. actor
-// says who acts for the person in the credential that was sent, "" for nobody.
-// Errors that are an *oauth.Refusal are the caller's to know; others with a
-// method Safe() string have a sentence for the caller.
+// token is token. The answer's body is complete, bounded and in memory; it may be
+// one that the same caller was given before. actor says who acts for the person
+// in the credential that was sent, "" for nobody. Errors that are an
+// *oauth.Refusal are the caller's to know; others with a method Safe() string
+// have a sentence for the caller.
 type Sender interface {
 	Send(ctx context.Context, r outbound.Request, as oauth.Principal, token secret.Value) (response *http.Response, actor string, err error)
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/outbound"
 )
@@ -27,6 +28,7 @@ type call struct {
 	body   func() (io.ReadCloser, error) // a new copy for each attempt; nil: no body
 	single io.ReadCloser                 // a body that can be sent only once
 	length int64
+	ttl    time.Duration // see [outbound.Request]
 }
 
 // prepare builds a call of which nothing of request survives but its method, path,
@@ -37,7 +39,7 @@ func (c *Client) prepare(request outbound.Request) (*call, error) {
 	if err != nil {
 		return nil, c.failure(ForbiddenAddress, err)
 	}
-	prepared := &call{method: r.Method, target: target, header: declared(r.Header), body: r.GetBody, length: r.ContentLength}
+	prepared := &call{method: r.Method, target: target, header: declared(r.Header), body: r.GetBody, length: r.ContentLength, ttl: request.TTL}
 	if prepared.method == "" {
 		prepared.method = http.MethodGet
 	}

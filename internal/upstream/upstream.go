@@ -5,7 +5,7 @@
 // API's base, builds a fresh one, has it given its credential ([Credentials])
 // and returns an answer that is complete, bounded and in memory, or a [Failure]
 // of a closed kind. attempt.go has one attempt, resilience.go what stands around
-// the attempts, memory.go answers that are kept.
+// the attempts, memory.go answers that are kept and freshness.go for how long.
 //
 // It defends against a credential reaching anybody but its API (the origin and
 // base path are pinned and checked again on the final URL, redirects are handed
@@ -77,7 +77,7 @@ type Config struct {
 	Retries       int           // further attempts of an idempotent call; 0 means none
 
 	FollowRedirects bool // of GET and HEAD, below the base URL only
-	Cache           bool // keep answers as the API allows, for the caller they were given to
+	Cache           bool // keep answers as the API and the request allow, for the caller they were given to
 
 	// Transport carries the requests; it must not use a proxy, see
 	// egress.NewTransport. The Client never closes it.
