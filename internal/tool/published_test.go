@@ -107,7 +107,7 @@ tools:
 // importing is a catalogue with every key of imports.
 const importing = `
 upstreams:
-  pets: {url: "https://pets.example.com/v1", credential: none}
+  pets: {url: "https://pets.example.com/v1", credential: none, cache: true}
 imports:
   - from: pets.yaml
     upstream: pets
@@ -131,6 +131,7 @@ imports:
         title: All pets
         description: List all pets there are.
         annotations: {read_only: true}
+        ttl: 1m
         scopes: [pets:list]
         confirm: false
         output: false

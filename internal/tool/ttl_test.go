@@ -84,3 +84,17 @@ func TestTTLOfADeclaration(t *testing.T) {
 		}
 	}
 }
+
+func TestTTLOfAnImportedOperation(t *testing.T) {
+	imported := mustLoad(t, importing).Imports()[0]
+	if d := imported.Treat("listPets", Declaration{}); d.TTL != time.Minute {
+		t.Errorf("TTL %s, want a minute", d.TTL)
+	}
+	if d := imported.Treat("findPets", Declaration{}); d.TTL != 0 {
+		t.Errorf("TTL %s of an operation that nothing is said of", d.TTL)
+	}
+	_, err := Load([]byte(strings.Replace(importing, ", cache: true", "", 1)), nil)
+	if err == nil || !strings.Contains(err.Error(), `imports[0].override.listPets.ttl: the upstream "pets" keeps no answers`) {
+		t.Errorf("got %v", err)
+	}
+}
