@@ -25,6 +25,7 @@ var layers = map[string]int{
 	"internal/negotiate":   1,
 	"internal/generations": 1,
 	"internal/oauth":       1,
+	"internal/outbound":    1,
 	"internal/policy":      1,
 	"internal/egress":      1,
 	"internal/discovery":   1,

@@ -18,6 +18,7 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/credential"
 	"tecrolabs.dev/oauth-mcp-server/internal/egress"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+	"tecrolabs.dev/oauth-mcp-server/internal/outbound"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 	"tecrolabs.dev/oauth-mcp-server/internal/tool"
 	"tecrolabs.dev/oauth-mcp-server/internal/upstream"
@@ -237,7 +238,7 @@ func (c *trial) redact(text string) string {
 type rehearsal struct{}
 
 // Send implements [tool.Sender].
-func (rehearsal) Send(context.Context, *http.Request, oauth.Principal, secret.Value) (*http.Response, string, error) {
+func (rehearsal) Send(context.Context, outbound.Request, oauth.Principal, secret.Value) (*http.Response, string, error) {
 	return nil, "", errors.New("nothing was sent")
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"tecrolabs.dev/oauth-mcp-server/internal/egress"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+	"tecrolabs.dev/oauth-mcp-server/internal/outbound"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 	"tecrolabs.dev/oauth-mcp-server/internal/tool"
 	"tecrolabs.dev/oauth-mcp-server/internal/upstream"
@@ -75,7 +76,7 @@ func (u *upstreams) send(t *testing.T) (string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	response, _, err := u.senders["api"].Send(t.Context(), r, oauth.Principal{}, secret.New("the-callers-token"))
+	response, _, err := u.senders["api"].Send(t.Context(), outbound.Request{HTTP: r}, oauth.Principal{}, secret.New("the-callers-token"))
 	if err != nil {
 		return "", err
 	}

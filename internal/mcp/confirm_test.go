@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+	"tecrolabs.dev/oauth-mcp-server/internal/outbound"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 	"tecrolabs.dev/oauth-mcp-server/internal/tool"
 )
@@ -18,7 +19,7 @@ import (
 // counted is an API that counts what was done.
 type counted struct{ done atomic.Int32 }
 
-func (c *counted) Send(context.Context, *http.Request, oauth.Principal, secret.Value) (*http.Response, string, error) {
+func (c *counted) Send(context.Context, outbound.Request, oauth.Principal, secret.Value) (*http.Response, string, error) {
 	c.done.Add(1)
 	return &http.Response{StatusCode: http.StatusNoContent, Header: http.Header{}, Body: http.NoBody}, "", nil
 }

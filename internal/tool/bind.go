@@ -7,8 +7,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/egress"
+	"tecrolabs.dev/oauth-mcp-server/internal/outbound"
 	"tecrolabs.dev/oauth-mcp-server/internal/paramstyle"
 	"tecrolabs.dev/oauth-mcp-server/internal/schema"
 	"tecrolabs.dev/oauth-mcp-server/internal/strictyaml"
@@ -48,6 +50,7 @@ type binding struct {
 	parameters []Parameter // in the order of the declaration
 	body       *Body
 	accept     string
+	ttl        time.Duration
 	confirm    string
 }
 
@@ -67,7 +70,7 @@ type binder struct {
 // Input is nil when what is wrong with it is reported already.
 func (d Declaration) bind(input *schema.Schema) (binding, response, []fault) {
 	b := &binder{declaration: d, bound: map[string]bool{}, taken: map[string]bool{}}
-	b.binding = binding{method: d.Method, path: d.Path, body: d.Body, accept: d.Response.accept(), confirm: d.Confirm}
+	b.binding = binding{method: d.Method, path: d.Path, body: d.Body, accept: d.Response.accept(), ttl: d.TTL, confirm: d.Confirm}
 	if input != nil {
 		b.input = true
 		b.arguments, _ = input.Members()
@@ -81,6 +84,7 @@ func (d Declaration) bind(input *schema.Schema) (binding, response, []fault) {
 		b.parameter(i, p)
 	}
 	b.body()
+	b.ttl()
 	if len(d.Confirm) > maxConfirm || strings.ContainsFunc(d.Confirm, func(r rune) bool { return r != visible(r) }) {
 		b.fault(partConfirm, 0, "want true, or a question of at most %d bytes in one line", maxConfirm)
 	}
@@ -95,6 +99,20 @@ func (d Declaration) bind(input *schema.Schema) (binding, response, []fault) {
 
 func (b *binder) fault(part part, index int, format string, args ...any) {
 	b.faults = append(b.faults, fault{part, index, fmt.Sprintf(format, args...)})
+}
+
+// needsCache is wrong with a TTL whose upstream keeps nothing. It takes the
+// upstream's name.
+const needsCache = "the upstream %q keeps no answers; write cache: true there"
+
+// ttl checks for how long answers may be given again.
+func (b *binder) ttl() {
+	switch ttl, method := b.declaration.TTL, b.declaration.Method; {
+	case ttl < 0 || ttl > outbound.MaxFresh:
+		b.fault(partTTL, 0, "want a length of time up to %s", outbound.MaxFresh)
+	case ttl > 0 && method != "" && method != http.MethodGet && method != http.MethodHead:
+		b.fault(partTTL, 0, "only an answer to GET or HEAD can be given again; remove it")
+	}
 }
 
 // path reads the template, and binds its names that no parameter fills.
@@ -203,63 +221,4 @@ func nameFault(p Parameter) string {
 	case InPath: // one of the template's
 	}
 	return ""
-}
-
-// body checks the body.
-func (b *binder) body() {
-	body := b.declaration.Body
-	if body == nil {
-		return
-	}
-	if b.declaration.Method != "" && !slices.Contains(bodyMethods, b.declaration.Method) {
-		b.fault(partBody, 0, "a %s request has no body; bind the arguments in path, query or params", strictyaml.Clip(b.declaration.Method))
-	}
-	whole := body.Kind == BodyText || body.Kind == BodyBinary
-	switch _, known := contentTypes[body.Kind]; {
-	case !known:
-		b.fault(partBody, 0, "unknown kind %q; write one of: json, form, multipart, text, binary", strictyaml.Clip(string(body.Kind)))
-		return
-	case whole && body.Argument == "":
-		b.fault(partBody, 0, "a body of %s is one argument; name it", body.Kind)
-	case whole && len(body.Fields) > 0:
-		b.fault(partBody, 0, "a body of %s has no fields", body.Kind)
-	case body.Argument == "" && len(body.Fields) == 0:
-		b.fault(partBody, 0, "name the argument that is the whole body, or the fields of it")
-	}
-	if body.ContentType != "" && !isMediaType(body.ContentType, body.Kind) {
-		b.fault(partBody, 0, "want a media type of this kind of body, such as %s", contentTypes[body.Kind])
-	}
-	if body.Argument != "" {
-		b.argument(partBody, 0, body.Argument)
-	}
-	taken := map[string]bool{}
-	for i, field := range body.Fields {
-		b.field(i, field)
-		if taken[field.Write.Name] {
-			b.fault(partFields, i, "another argument fills the member %q already", strictyaml.Clip(field.Write.Name))
-		}
-		taken[field.Write.Name] = true
-	}
-}
-
-// field checks one member of the body.
-func (b *binder) field(index int, field Field) {
-	body := b.declaration.Body
-	switch {
-	case field.Write.Name == "":
-		b.fault(partFields, index, "want the member's name")
-	case (field.Argument == "") != (body.Argument != ""):
-		b.fault(partFields, index, "the body is either one argument or has its members from arguments of their own")
-	case field.Argument != "":
-		b.argument(partFields, index, field.Argument)
-	}
-	if field.Base64 && body.Kind != BodyMultipart {
-		b.fault(partFields, index, "only a multipart body has files in Base64")
-	}
-	if field.ContentType != "" && !isMediaType(field.ContentType, "") {
-		b.fault(partFields, index, "want a media type, such as image/png")
-	}
-	if style := field.Write.Style; style != "" && !slices.Contains(styles[InQuery], style) {
-		b.fault(partFields, index, "unknown style %q for a member of a form; write one of: %v", strictyaml.Clip(string(style)), styles[InQuery])
-	}
 }

@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"mime"
-	"mime/multipart"
-	"net/textproto"
 	"strings"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/paramstyle"
@@ -48,6 +45,7 @@ type entry struct {
 	field    Field
 	argument string // who is to blame
 	value    json.RawMessage
+	names    json.RawMessage // of its files, as the caller gives them; nil: not given
 }
 
 // write returns the body and its media type; "" for no body. It is safe on nil.
@@ -109,8 +107,13 @@ func (b *Body) entries(arguments map[string]json.RawMessage, whole json.RawMessa
 	var list []entry
 	if b.Argument == "" {
 		for _, field := range b.Fields {
-			if value, given := arguments[field.Argument]; given {
-				list = append(list, entry{field, field.Argument, value})
+			value, given := arguments[field.Argument]
+			names := arguments[field.Filename]
+			if isGiven(names) && !isGiven(value) {
+				return nil, wrongField(field.Filename, "names a file that is not there; give %s too", quote(field.Argument))
+			}
+			if given {
+				list = append(list, entry{field, field.Argument, value, names})
 			}
 		}
 		return list, nil
@@ -120,7 +123,7 @@ func (b *Body) entries(arguments map[string]json.RawMessage, whole json.RawMessa
 		return nil, wrongField(b.Argument, "must be an object: its members are those of the body")
 	}
 	for _, member := range members {
-		list = append(list, entry{b.field(member), b.Argument, member.Value})
+		list = append(list, entry{field: b.field(member), argument: b.Argument, value: member.Value})
 	}
 	return list, nil
 }
@@ -177,67 +180,4 @@ func writeForm(entries []entry) ([]byte, error) {
 		}
 	}
 	return []byte(strings.Join(all.parts, "&")), nil
-}
-
-// writeMultipart writes entries as parts of multipart/form-data (RFC 7578); a
-// list becomes a part for each of its items (section 4.3).
-func writeMultipart(entries []entry) (content []byte, contentType string, err error) {
-	var b bytes.Buffer
-	w := multipart.NewWriter(&b)
-	for _, e := range entries {
-		items := []json.RawMessage{e.value}
-		if list, ok := shape.Array(e.value); ok && (e.field.Base64 || !isNested(e.value)) {
-			items = list
-		}
-		for _, item := range items {
-			if err := writePart(w, e.field, item); err != nil {
-				return nil, "", wrongField(e.argument, "cannot be written as a part: %s %v", quote(e.field.Write.Name), err)
-			}
-		}
-	}
-	if err := w.Close(); err != nil {
-		return nil, "", err
-	}
-	return b.Bytes(), w.FormDataContentType(), nil
-}
-
-var errFile = errors.New("must be a file's content in Base64 with padding")
-
-// writePart writes one part: a file, a text, or JSON.
-func writePart(w *multipart.Writer, field Field, value json.RawMessage) error {
-	if string(value) == "null" {
-		return nil
-	}
-	disposition, contentType := multipart.FileContentDisposition(field.Write.Name, field.Write.Name), "application/octet-stream"
-	var content []byte
-	switch text := ""; {
-	case field.Base64:
-		if json.Unmarshal(value, &text) != nil {
-			return errFile
-		}
-		var err error
-		if content, err = base64.StdEncoding.DecodeString(text); err != nil {
-			return errFile
-		}
-	default:
-		disposition = strings.TrimSuffix(multipart.FileContentDisposition(field.Write.Name, ""), `; filename=""`)
-		content, contentType = value, ""
-		if value[0] == '"' && json.Unmarshal(value, &text) == nil {
-			content = []byte(text)
-		} else if value[0] == '{' || value[0] == '[' {
-			contentType = "application/json"
-		}
-	}
-	if field.ContentType != "" {
-		contentType = field.ContentType
-	}
-	header := textproto.MIMEHeader{"Content-Disposition": {disposition}}
-	if contentType != "" {
-		header.Set("Content-Type", contentType)
-	}
-	part, err := w.CreatePart(header)
-	if err == nil {
-		_, err = part.Write(content)
-	}
-	return err
 }

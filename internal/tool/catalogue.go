@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/outbound"
 	"tecrolabs.dev/oauth-mcp-server/internal/schema"
 )
 
@@ -89,6 +90,11 @@ func (t *declaredTool) maxArguments() int {
 func (t *declaredTool) idempotent() bool {
 	hints := t.definition.Annotations
 	return t.binding.method != http.MethodGet && hints != nil && hints.IdempotentHint != nil && *hints.IdempotentHint
+}
+
+// outbound returns a request of the tool with what the tool declares about it.
+func (t *declaredTool) outbound(request *http.Request) outbound.Request {
+	return outbound.Request{HTTP: request, Idempotent: t.idempotent(), TTL: t.binding.ttl}
 }
 
 // Find returns the definition of that name.

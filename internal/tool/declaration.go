@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/paramstyle"
 	"tecrolabs.dev/oauth-mcp-server/internal/schema"
@@ -24,7 +25,10 @@ type Declaration struct {
 	Parameters []Parameter // {id} without one is filled by the argument of that name
 	Body       *Body       // nil: none
 	Response   Response
-	Confirm    string // a question that the person has to agree to first; "": none
+	// TTL is for how long an answer may be given again to the same caller, see
+	// [outbound.Request]; of GET and HEAD, and with an upstream that has Cache.
+	TTL     time.Duration
+	Confirm string // a question that the person has to agree to first; "": none
 
 	Origin string // where the tool is declared, for what is wrong with it; "": by its name
 }
@@ -79,6 +83,10 @@ type Field struct {
 	Write       paramstyle.Parameter // its name in the body and, in a form, how it is written
 	ContentType string               // of its part in a multipart body; "" is the default
 	Base64      bool                 // in a multipart body: a file, or a list of files, in Base64
+	// Filename is the argument that names the file: a text, which names every file
+	// of a list, or a list of one text for each. "", or not given: the file is
+	// called as the member. Only for a file with an Argument of its own.
+	Filename string
 }
 
 // fault is one thing wrong with a declaration.
@@ -99,6 +107,7 @@ const (
 	partBody       part = "body"
 	partFields     part = "fields"
 	partResponse   part = "response"
+	partTTL        part = "ttl"
 	partConfirm    part = "confirm"
 )
 
@@ -153,11 +162,14 @@ func byName(a, b *declaredTool) int { return strings.Compare(a.definition.Name, 
 // declare compiles a declaration that did not come with a file's lines.
 func (c *Catalogue) declare(d Declaration) (*declaredTool, error) {
 	known := func(u Upstream) bool { return u.Name == d.Upstream }
+	uncached := func(u Upstream) bool { return known(u) && !u.Cache }
 	switch {
 	case !namePattern.MatchString(d.Name):
 		return nil, errors.New(nameRule)
 	case !slices.ContainsFunc(c.upstreams, known):
 		return nil, fmt.Errorf("there is no upstream %s", quote(d.Upstream))
+	case d.TTL > 0 && slices.ContainsFunc(c.upstreams, uncached):
+		return nil, fmt.Errorf("%s: "+needsCache, partTTL, d.Upstream)
 	case d.Method == "" || d.Path == "":
 		return nil, errors.New("want a method and a path")
 	}
@@ -222,6 +234,7 @@ func (d Declaration) parts() map[string]string {
 	add("params", len(d.Parameters) > 0, d.Parameters)
 	add("body", d.Body != nil, d.Body)
 	add("response", d.Response != Response{}, d.Response)
+	add("ttl", d.TTL > 0, d.TTL.String())
 	add("confirm", d.Confirm != "", d.Confirm)
 	add("input", true, d.InputSchema)
 	add("output", d.OutputSchema != nil, d.OutputSchema)

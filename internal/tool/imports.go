@@ -1,6 +1,9 @@
 package tool
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Import says which operations of an OpenAPI document become tools, and what is
 // asked of their callers. A catalogue only declares it: package imports reads the
@@ -40,6 +43,7 @@ type Override struct {
 	Title       string
 	Description string
 	Annotations *Annotations
+	TTL         time.Duration // see [Declaration]
 
 	treatment
 }
@@ -92,6 +96,7 @@ func (i *Import) Treat(operation string, d Declaration) Declaration {
 	if over.Annotations != nil {
 		d.Annotations = over.Annotations
 	}
+	d.TTL = over.TTL
 	if i.IgnoreSecurity {
 		d.Access.Scopes = nil
 	}

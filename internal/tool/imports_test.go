@@ -55,7 +55,7 @@ func TestTreat(t *testing.T) {
 			want.Name, want.Title, want.Description = "all_pets", "All pets", "List all pets there are."
 			want.Annotations = &Annotations{ReadOnlyHint: new(true)}
 			want.Access.Scopes = oauth.Scopes{"pets", "pets:list"}
-			want.Confirm, want.OutputSchema = "", nil
+			want.Confirm, want.OutputSchema, want.TTL = "", nil, time.Minute
 		}},
 		"scopes of the document": {"security: ignore", "security: scopes", "other", func(want *Declaration) {
 			want.Access.Scopes = oauth.Scopes{"pets", "doc:read"}

@@ -93,6 +93,8 @@ func (l *linter) effects(tool *declaredTool, entry strictyaml.Object) {
 	if slices.Contains(safeMethods, method) {
 		if hints.ReadOnlyHint == nil {
 			l.Add(node, at, "a %s changes nothing; write read_only: true, or clients ask the person before each call", method)
+		} else if !readOnly && tool.binding.ttl > 0 {
+			l.Add(entry.Fields["ttl"], entry.At("ttl"), "with read_only: false a call does something, and one that is answered again would not; remove one of the two")
 		}
 		return
 	}

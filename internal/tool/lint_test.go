@@ -37,6 +37,7 @@ tools:
 		{"contradiction", "{destructive: true}", "{read_only: true}", "line 17: tools[0].annotations: read_only: true cannot be right for DELETE, and clients call what is read only without asking"},
 		{"a search is no contradiction", "{destructive: true}\n", "{read_only: true}\n#", ""},
 		{"read without hint", "DELETE", "GET", "line 17: tools[0].annotations: a GET changes nothing; write read_only: true, or clients ask the person before each call"},
+		{"answers that do something", "{destructive: true}", "{read_only: false}\n    ttl: 1m", "line 18: tools[0].ttl: with read_only: false a call does something, and one that is answered again would not; remove one of the two"},
 		{"everybody", "    scopes: [teams:admin]\n", "", "line 5: tools[0].scopes: everybody with a valid token may call this DELETE; declare scopes or a rule, or default: deny"},
 		{"nobody", "    scopes: [teams:admin]\n", "", ""},
 		{"argument without description", ", description: Its id", "", "line 15: tools[0].input.properties.team: has no description; say what to fill in, with an example"},
@@ -46,6 +47,8 @@ tools:
 			t.Parallel()
 			text := strings.Replace(clean, test.old, test.new, 1)
 			switch test.name {
+			case "answers that do something":
+				text = strings.NewReplacer("DELETE", "GET", "credential: forward", "credential: forward, cache: true").Replace(text)
 			case "a search is no contradiction":
 				text = strings.Replace(text, "DELETE", "POST", 1)
 			case "nobody":

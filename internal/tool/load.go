@@ -31,7 +31,7 @@ const nameRule = "a name has 1 to 64 of the characters a-z, 0-9 and _"
 // The keys each part of a catalogue may have.
 var (
 	rootKeys       = []string{"default", "upstreams", "tools", "imports", "resources", "prompts"}
-	toolKeys       = []string{"name", "title", "description", "upstream", "method", "path", "query", "params", "body", "response", "confirm", "input", "output", "scopes", "rule", "acr", "max_age", "annotations"}
+	toolKeys       = []string{"name", "title", "description", "upstream", "method", "path", "query", "params", "body", "response", "ttl", "confirm", "input", "output", "scopes", "rule", "acr", "max_age", "annotations"}
 	annotationKeys = []string{"title", "read_only", "destructive", "idempotent", "open_world"}
 )
 

@@ -11,7 +11,7 @@ import (
 // The keys that say what is imported, and how.
 var (
 	importKeys   = append([]string{"from", "upstream", "offer", "prefix", "include", "exclude", "deprecated", "max", "security", "override"}, treated...)
-	overrideKeys = append([]string{"name", "title", "description", "annotations"}, treated...)
+	overrideKeys = append([]string{"name", "title", "description", "annotations", "ttl"}, treated...)
 	treated      = []string{"scopes", "rule", "acr", "max_age", "confirm", "response", "output"}
 	matchKeys    = []string{"operations", "tags", "paths", "methods"}
 )
@@ -46,7 +46,7 @@ func (l *loader) imports(top strictyaml.Object) {
 		if i.Search && entry.Fields["max"] != nil {
 			l.Add(entry.Fields["max"], entry.At("max"), "this has no effect with offer: search, which takes any number; remove one of them")
 		}
-		l.overrides(entry, i.Override)
+		l.overrides(entry, i)
 		l.catalogue.imports = append(l.catalogue.imports, i)
 	}
 }
@@ -71,8 +71,8 @@ func (l *loader) match(entry strictyaml.Object, key string) Match {
 	return Match{Operations: lists.Texts("operations"), Tags: lists.Texts("tags"), Paths: lists.Texts("paths"), Methods: lists.Texts("methods")}
 }
 
-// overrides reads what is said of single operations.
-func (l *loader) overrides(entry strictyaml.Object, into map[string]Override) {
+// overrides reads what is said of single operations into i.
+func (l *loader) overrides(entry strictyaml.Object, i Import) {
 	node := entry.Fields["override"]
 	if node == nil {
 		return
@@ -85,12 +85,13 @@ func (l *loader) overrides(entry strictyaml.Object, into map[string]Override) {
 			Title:       l.bounded(one, "title", one.Text("title"), maxTitle),
 			Description: l.bounded(one, "description", one.Text("description"), maxDescription),
 			Annotations: l.annotations(one),
+			TTL:         l.ttl(one, i.Upstream),
 			treatment:   l.treatment(one),
 		}
 		if over.Name != "" && !namePattern.MatchString(over.Name) {
 			l.Add(one.Fields["name"], one.At("name"), "%q is not a name: %s", strictyaml.Clip(over.Name), nameRule)
 		}
-		into[operation] = over
+		i.Override[operation] = over
 	}
 }
 

@@ -3,9 +3,11 @@ package tool
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/outbound"
 	"tecrolabs.dev/oauth-mcp-server/internal/paramstyle"
 	"tecrolabs.dev/oauth-mcp-server/internal/schema"
 	"tecrolabs.dev/oauth-mcp-server/internal/strictyaml"
@@ -15,7 +17,7 @@ import (
 var (
 	paramKeys = []string{"argument", "in", "name", "style", "explode", "allow_reserved"}
 	bodyKeys  = []string{"content_type", "media_type", "argument", "fields"}
-	fieldKeys = []string{"name", "media_type", "base64"}
+	fieldKeys = []string{"name", "media_type", "base64", "filename"}
 )
 
 // maxParameters bounds params of one tool.
@@ -66,6 +68,7 @@ func (l *loader) declaration(entry strictyaml.Object) (Declaration, places) {
 		Path:     entry.Required("path", "write the path below the upstream's URL, such as /teams or /teams/{id}"),
 	}
 	d.Confirm = l.confirm(entry)
+	d.TTL = l.ttl(entry, d.Upstream)
 	if node := entry.Fields["query"]; node != nil {
 		query := l.Object(node, entry.At("query"), nil)
 		for _, argument := range query.Keys() {
@@ -85,6 +88,16 @@ func (l *loader) declaration(entry strictyaml.Object) (Declaration, places) {
 		d.Response = l.response(l.Object(node, entry.At("response"), responseKeys))
 	}
 	return d, found
+}
+
+// ttl reads for how long an answer of an upstream may be given again.
+func (l *loader) ttl(entry strictyaml.Object, upstream string) time.Duration {
+	ttl := entry.Duration("ttl", 0, outbound.MaxFresh)
+	uncached := func(u Upstream) bool { return u.Name == upstream && !u.Cache }
+	if ttl > 0 && slices.ContainsFunc(l.catalogue.upstreams, uncached) {
+		l.Add(entry.Fields["ttl"], entry.At("ttl"), needsCache, upstream)
+	}
+	return ttl
 }
 
 // confirm reads whether the person has to agree to calls, and in which words.
@@ -174,5 +187,6 @@ func (l *loader) field(fields strictyaml.Object, argument string) Field {
 	field.Write.Name = entry.Required("name", "write the member's name")
 	field.ContentType = entry.Text("media_type")
 	field.Base64 = isTrue(entry.Flag("base64"))
+	field.Filename = entry.Text("filename")
 	return field
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+	"tecrolabs.dev/oauth-mcp-server/internal/outbound"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
@@ -23,7 +24,7 @@ type answering struct {
 	body        []byte
 }
 
-func (a answering) Send(context.Context, *http.Request, oauth.Principal, secret.Value) (*http.Response, string, error) {
+func (a answering) Send(context.Context, outbound.Request, oauth.Principal, secret.Value) (*http.Response, string, error) {
 	return &http.Response{
 		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {a.contentType}},
 		Body: io.NopCloser(bytes.NewReader(a.body)), ContentLength: int64(len(a.body)),

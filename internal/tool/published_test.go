@@ -107,7 +107,7 @@ tools:
 // importing is a catalogue with every key of imports.
 const importing = `
 upstreams:
-  pets: {url: "https://pets.example.com/v1", credential: none}
+  pets: {url: "https://pets.example.com/v1", credential: none, cache: true}
 imports:
   - from: pets.yaml
     upstream: pets
@@ -131,6 +131,7 @@ imports:
         title: All pets
         description: List all pets there are.
         annotations: {read_only: true}
+        ttl: 1m
         scopes: [pets:list]
         confirm: false
         output: false
@@ -245,6 +246,11 @@ func TestPublishedSchemaAgreesWithTheLoader(t *testing.T) {
 		{"prefix", strings.Replace(importing, "prefix: pets_", "prefix: Pets", 1), false},
 		{"max", strings.Replace(importing, "max: 50", "max: 129", 1), false},
 		{"no document", strings.Replace(importing, "from: pets.yaml\n    ", "", 1), false},
+		{"answers given again", strings.Replace(givenAgain, "ttl: 5m", "ttl: 1m30s", 1), true},
+		{"answers of a POST given again", strings.Replace(givenAgain, "method: GET", "method: POST", 1), false},
+		{"named file", toolThat(uploadTool), true},
+		{"name of no file", toolThat(strings.Replace(uploadTool, "base64: true, ", "", 1)), false},
+		{"name of what is no file", toolThat(strings.Replace(uploadTool, "base64: true", "base64: false", 1)), false},
 	} {
 		_, err := Load([]byte(test.text), testVariables)
 		var value any

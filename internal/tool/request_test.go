@@ -212,6 +212,29 @@ input:
 	}
 }
 
+// parts returns the parts of a multipart body: name, file name, media type, content.
+func parts(t *testing.T, request *http.Request, body string) (got []string) {
+	t.Helper()
+	_, parameters, err := mime.ParseMediaType(request.Header.Get("Content-Type"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for reader := multipart.NewReader(strings.NewReader(body), parameters["boundary"]); ; {
+		part, err := reader.NextRawPart()
+		if errors.Is(err, io.EOF) {
+			return got
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(io.LimitReader(part, 1<<10))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, part.FormName()+" "+part.FileName()+" "+part.Header.Get("Content-Type")+" "+string(content))
+	}
+}
+
 func TestReq072_MultipartBody(t *testing.T) {
 	catalogue := toolThat(`method: POST
 path: /upload
@@ -230,29 +253,10 @@ input:
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, parameters, err := mime.ParseMediaType(request.Header.Get("Content-Type"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for reader := multipart.NewReader(strings.NewReader(body), parameters["boundary"]); ; {
-		part, err := reader.NextRawPart()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		content, err := io.ReadAll(io.LimitReader(part, 1<<10))
-		if err != nil {
-			t.Fatal(err)
-		}
-		got = append(got, part.FormName()+" "+part.FileName()+" "+part.Header.Get("Content-Type")+" "+string(content))
-	}
 	want := []string{
 		`up"load up"load image/png ` + "\x89PN", `meta  application/json {"a":1}`, "note   --x\r\nContent-Type: evil", "tag   a", "tag   2.50",
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, parts(t, request, body)); diff != "" {
 		t.Errorf("parts (-want +got):\n%s", diff)
 	}
 	large := `{"file":"` + strings.Repeat("AAAA", maxArguments/4) + `"}`
@@ -314,6 +318,9 @@ input:
 		"another media type":    {"content_type: json", "content_type: json, media_type: text/html", "want a media type of this kind of body, such as application/json"},
 		"media type of a part":  {"fields: {name: name}", "fields: {name: {name: n, media_type: png}}", "want a media type, such as image/png"},
 		"file in JSON":          {"fields: {name: name}", "fields: {name: {name: n, base64: true}}", "only a multipart body has files"},
+		"name of no file":       {"fields: {name: name}", "fields: {name: {name: n, filename: q}}", "line 11: tools[0].body.fields.name: only a file that is an argument of its own has a name"},
+		"name of itself":        {"json, fields: {name: name}", "multipart, fields: {name: {name: n, base64: true, filename: name}}", "a file's content cannot be its name"},
+		"name from nowhere":     {"json, fields: {name: name}", "multipart, fields: {name: {name: n, base64: true, filename: x}}", `there is no property "x" in input`},
 		"member twice":          {"fields: {name: name}", "fields: {name: name, q: name}", `line 11: tools[0].body.fields.q: another argument fills the member "name" already`},
 		"member without a name": {"fields: {name: name}", "fields: {name: ''}", "want the member's name"},
 		"unknown member":        {"fields: {name: name}", "fields: {name: name, x: x}", `there is no property "x" in input`},

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+	"tecrolabs.dev/oauth-mcp-server/internal/outbound"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
@@ -189,7 +190,7 @@ func TestFailuresOfTheSenderAreToolErrors(t *testing.T) {
 // brokenBody fails while it is read, which no complete body does.
 type brokenBody struct{}
 
-func (brokenBody) Send(context.Context, *http.Request, oauth.Principal, secret.Value) (*http.Response, string, error) {
+func (brokenBody) Send(context.Context, outbound.Request, oauth.Principal, secret.Value) (*http.Response, string, error) {
 	body := io.NopCloser(io.MultiReader(strings.NewReader("{"), failingReader{}))
 	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: body, ContentLength: -1}, "", nil
 }

@@ -14,19 +14,19 @@ import (
 	"go.opentelemetry.io/otel/metric/noop"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+	"tecrolabs.dev/oauth-mcp-server/internal/outbound"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
 )
 
 // Sender performs one request against an upstream for the person as, whose own
-// token is token. The URL of r is relative to the upstream's base; a request
-// that may be sent twice although its method does not say so has the header
-// field Idempotency-Key, without a value. The answer's body is complete, bounded
-// and in memory. actor says who acts for the person in the credential that was
-// sent, "" for nobody. Errors that are an *oauth.Refusal are the caller's to
-// know; others with a method Safe() string have a sentence for the caller.
+// token is token. The answer's body is complete, bounded and in memory; it may be
+// one that the same caller was given before. actor says who acts for the person
+// in the credential that was sent, "" for nobody. Errors that are an
+// *oauth.Refusal are the caller's to know; others with a method Safe() string
+// have a sentence for the caller.
 type Sender interface {
-	Send(ctx context.Context, r *http.Request, as oauth.Principal, token secret.Value) (response *http.Response, actor string, err error)
+	Send(ctx context.Context, r outbound.Request, as oauth.Principal, token secret.Value) (response *http.Response, actor string, err error)
 }
 
 // Caller is who calls a tool: a verified principal and the token it came with.
@@ -204,9 +204,6 @@ func (r *Runner) run(ctx context.Context, c *call, arguments json.RawMessage) (R
 	if err := c.confirmed(checked); err != nil {
 		return Result{}, err
 	}
-	if key := "Idempotency-Key"; c.tool.idempotent() && request.Header[key] == nil {
-		request.Header[key] = []string{} // as net/http reads it; not sent
-	}
 	response, err := r.send(ctx, c, request)
 	if err != nil {
 		return r.failed(ctx, c, err)
@@ -224,7 +221,7 @@ func (r *Runner) send(ctx context.Context, c *call, request *http.Request) (*htt
 	if c.upstream.Personal() || c.upstream.Cache { // what is kept of answers is the caller's own
 		token = c.caller.Token
 	}
-	response, actor, err := r.senders[c.upstream.Name].Send(ctx, request, c.caller.Principal, token)
+	response, actor, err := r.senders[c.upstream.Name].Send(ctx, c.tool.outbound(request), c.caller.Principal, token)
 	c.actor = actor
 	if err == nil {
 		c.status = response.StatusCode

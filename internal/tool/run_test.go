@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+	"tecrolabs.dev/oauth-mcp-server/internal/outbound"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 	"tecrolabs.dev/oauth-mcp-server/internal/telemetry"
 )
@@ -29,13 +30,14 @@ type stubSender struct {
 	err     error
 	calls   int
 	request *http.Request
+	sent    outbound.Request
 	token   secret.Value
 	actor   string
 }
 
-func (s *stubSender) Send(_ context.Context, r *http.Request, _ oauth.Principal, token secret.Value) (*http.Response, string, error) {
+func (s *stubSender) Send(_ context.Context, r outbound.Request, _ oauth.Principal, token secret.Value) (*http.Response, string, error) {
 	s.calls++
-	s.request, s.token = r, token
+	s.request, s.sent, s.token = r.HTTP, r, token
 	if s.err != nil {
 		return nil, s.actor, s.err
 	}

@@ -1,6 +1,7 @@
 package tool_test
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -15,6 +16,7 @@ import (
 
 	"tecrolabs.dev/oauth-mcp-server/internal/credential"
 	"tecrolabs.dev/oauth-mcp-server/internal/egress"
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 	"tecrolabs.dev/oauth-mcp-server/internal/tool"
 	"tecrolabs.dev/oauth-mcp-server/internal/upstream"
@@ -80,6 +82,56 @@ func TestReq065_RedirectToAnotherHostIsAToolErrorAndGetsNoRequest(t *testing.T) 
 	}
 	if hits.Load() != 0 {
 		t.Errorf("the other host got %d requests, want none", hits.Load())
+	}
+}
+
+// An answer that its tool allows to be given again is given to the same person
+// with the same token and arguments, and to nobody else.
+func TestTTLOverTheWire(t *testing.T) {
+	var requests atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"n":%d,"page":%q}`, requests.Add(1), r.URL.Query().Get("page"))
+	}))
+	defer server.Close()
+	const tools = `
+upstreams: {api: {url: "${OTUS_URL}", credential: none, cache: true}}
+tools:
+  - {name: kept, description: d, upstream: api, method: GET, path: /teams, ttl: 1m, query: {page: page}, input: {type: object, properties: {page: {type: integer}}, additionalProperties: false}}
+  - {name: asked, description: d, upstream: api, method: GET, path: /teams, query: {page: page}, input: {type: object, properties: {page: {type: integer}}, additionalProperties: false}}
+  - {name: write, description: d, upstream: api, method: PUT, path: /teams, input: {type: object, additionalProperties: false}}
+`
+	catalogue, err := tool.Load([]byte(tools), map[string]string{"OTUS_URL": server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := egress.NewTransport(egress.Policy{AllowLoopback: true}, nil)
+	t.Cleanup(transport.CloseIdleConnections)
+	client, err := upstream.New(upstream.Config{Name: "api", URL: server.URL, Credentials: credential.None{}, Transport: transport, Cache: catalogue.Upstreams()[0].Cache})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runner, err := tool.NewRunner(tool.RunnerConfig{Catalogue: catalogue, Senders: map[string]tool.Sender{"api": client}, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, step := range []struct{ person, token, tool, arguments, want string }{
+		{"ana", "a", "kept", `{"page":1}`, `{"n":1,"page":"1"}`},
+		{"ana", "a", "kept", ` {"page": 1}`, `{"n":1,"page":"1"}`},
+		{"ana", "a", "kept", `{"page":2}`, `{"n":2,"page":"2"}`},
+		{"ana", "a", "asked", `{"page":1}`, `{"n":3,"page":"1"}`},
+		{"ana", "a2", "kept", `{"page":1}`, `{"n":4,"page":"1"}`},
+		{"bruno", "a", "kept", `{"page":1}`, `{"n":5,"page":"1"}`},
+		{"ana", "a", "kept", `{"page":1}`, `{"n":1,"page":"1"}`},
+		{"ana", "a", "write", `{}`, `{"n":6,"page":""}`},
+		{"ana", "a", "kept", `{"page":1}`, `{"n":7,"page":"1"}`},
+		{"bruno", "a", "kept", `{"page":1}`, `{"n":5,"page":"1"}`},
+	} {
+		who := tool.Caller{Principal: oauth.Principal{Issuer: "https://as.example", Subject: step.person}, Token: secret.New(step.token)}
+		result, err := runner.Call(t.Context(), who, step.tool, []byte(step.arguments))
+		if err != nil || result.Text != step.want {
+			t.Errorf("step %d: %+v, %v, want %s", i, result, err, step.want)
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ var kept = []string{"Content-Type", "Link", "Retry-After", "Www-Authenticate"}
 
 // looked lists the fields that this package itself looks at besides: what
 // memory.go needs.
-var looked = []string{"Age", "Cache-Control", "Etag", "Last-Modified", "Vary"}
+var looked = []string{"Age", "Cache-Control", "Date", "Etag", "Expires", "Last-Modified", "Vary"}
 
 // answer turns what the API sent into a complete response in memory, and closes
 // response. The result has no Request: that one holds the credential.

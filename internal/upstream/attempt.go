@@ -8,12 +8,16 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/outbound"
 )
 
 // maxRedirects bounds how many redirects of one attempt are followed.
 const maxRedirects = 3
 
-// idempotencyKey marks a request as idempotent; net/http reads it the same way.
+// idempotencyKey is the header field by which net/http knows a request that it
+// may send again on another connection; without a value it is not sent.
 const idempotencyKey = "Idempotency-Key"
 
 // call is one call of an API: what each of its attempts sends.
@@ -24,21 +28,26 @@ type call struct {
 	body   func() (io.ReadCloser, error) // a new copy for each attempt; nil: no body
 	single io.ReadCloser                 // a body that can be sent only once
 	length int64
+	ttl    time.Duration // see [outbound.Request]
 }
 
-// prepare builds a call of which nothing of r survives but its method, path,
-// query, body and declared header fields.
-func (c *Client) prepare(r *http.Request) (*call, error) {
+// prepare builds a call of which nothing of request survives but its method, path,
+// query, body, declared header fields and what else is declared about it.
+func (c *Client) prepare(request outbound.Request) (*call, error) {
+	r := request.HTTP
 	target, err := join(c.base, r.URL)
 	if err != nil {
 		return nil, c.failure(ForbiddenAddress, err)
 	}
-	prepared := &call{method: r.Method, target: target, header: declared(r.Header), body: r.GetBody, length: r.ContentLength}
+	prepared := &call{method: r.Method, target: target, header: declared(r.Header), body: r.GetBody, length: r.ContentLength, ttl: request.TTL}
 	if prepared.method == "" {
 		prepared.method = http.MethodGet
 	}
 	if r.Body != nil && r.Body != http.NoBody && r.GetBody == nil {
 		prepared.single = r.Body
+	}
+	if request.Idempotent && prepared.header[idempotencyKey] == nil {
+		prepared.header[idempotencyKey] = []string{}
 	}
 	for name, values := range c.header {
 		prepared.header[http.CanonicalHeaderKey(name)] = slices.Clone(values)

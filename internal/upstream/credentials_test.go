@@ -19,6 +19,7 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/credential"
 	"tecrolabs.dev/oauth-mcp-server/internal/egress"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+	"tecrolabs.dev/oauth-mcp-server/internal/outbound"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
@@ -74,7 +75,7 @@ func TestReq077_RejectedCredentialIsRenewedOnce(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			response, actor, err := c.Send(t.Context(), r, oauth.Principal{}, secret.Value{})
+			response, actor, err := c.Send(t.Context(), outbound.Request{HTTP: r}, oauth.Principal{}, secret.Value{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -90,7 +91,7 @@ func TestNoCredentialMeansNoRequest(t *testing.T) {
 	server := start(t, func(http.ResponseWriter, *http.Request) { t.Error("the API was asked") })
 	refusal := oauth.InvalidToken("x", "x", nil)
 	_, _, err := client(t, server.URL, func(cfg *Config) { cfg.Credentials = &rotating{err: refusal} }).
-		Send(t.Context(), get(t, "/teams"), oauth.Principal{}, secret.Value{}) //nolint:bodyclose // there is no answer
+		Send(t.Context(), outbound.Request{HTTP: get(t, "/teams")}, oauth.Principal{}, secret.Value{}) //nolint:bodyclose // there is no answer
 	if got, ok := errors.AsType[*oauth.Refusal](err); !ok || got != refusal {
 		t.Errorf("got %v", err)
 	}
@@ -98,7 +99,7 @@ func TestNoCredentialMeansNoRequest(t *testing.T) {
 	r := get(t, "/a")
 	r.URL.Path = "/a/../b"
 	_, _, err = client(t, server.URL, func(cfg *Config) { cfg.Credentials = source }).
-		Send(t.Context(), r, oauth.Principal{}, secret.Value{}) //nolint:bodyclose // there is no answer
+		Send(t.Context(), outbound.Request{HTTP: r}, oauth.Principal{}, secret.Value{}) //nolint:bodyclose // there is no answer
 	if wantKind(t, err, ForbiddenAddress); source.applied.Load() != 0 {
 		t.Error("a credential was obtained for a request that goes nowhere")
 	}

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -21,8 +20,7 @@ import (
 const (
 	maxKept      = 1024
 	maxKeptBytes = 16 << 20
-	maxKeptBody  = 256 << 10       // bytes of one answer
-	maxFresh     = 5 * time.Minute // whatever the API allows
+	maxKeptBody  = 256 << 10 // bytes of one answer
 )
 
 // digest stands for a request of a caller, or for a caller. Nothing keeps a
@@ -40,6 +38,7 @@ type memory struct {
 	mu      sync.Mutex
 	entries map[digest]*keptAnswer
 	bytes   int
+	changes uint64 // calls that may have changed something
 }
 
 // keptAnswer is one answer with status 200. It does not change.
@@ -48,27 +47,33 @@ type keptAnswer struct {
 	header    http.Header
 	body      []byte
 	validator http.Header // what asks whether it still holds; empty: nothing does
+	terms     http.Header // what the API says about how long it holds
 	fresh     time.Time   // until then nobody is asked
+}
+
+// lookup is one call for which memory is looked at.
+type lookup struct {
+	key, owner digest
+	ttl        time.Duration // see [outbound.Request]
+	changes    uint64        // that there were when it began
 }
 
 func newMemory() *memory { return &memory{now: time.Now, entries: map[digest]*keptAnswer{}} }
 
-// remembered answers a call from memory as far as the API allows, and by
-// attempts otherwise.
+// remembered answers a call from memory as far as the API and the tool allow, and
+// by attempts otherwise.
 func (c *Client) remembered(ctx context.Context, call *call, as oauth.Principal, token secret.Value) (*http.Response, error) {
 	if c.memory == nil {
 		return c.presented(ctx, call)
 	}
-	owner := sum(as.Issuer, as.Subject)
-	if call.method != http.MethodGet {
+	l := lookup{owner: sum(as.Issuer, as.Subject), ttl: call.ttl}
+	if !call.safe() {
 		response, err := c.presented(ctx, call)
-		if !call.safe() {
-			c.memory.forget(owner) // they may have changed what they had seen
-		}
+		c.memory.forget(l.owner) // they may have changed what they had seen
 		return response, err
 	}
-	key := requestKey(call, as, token)
-	found := c.memory.get(key)
+	l.key = requestKey(call, as, token)
+	found := c.memory.get(&l)
 	if found != nil && c.memory.now().Before(found.fresh) {
 		return found.response(), nil
 	}
@@ -80,10 +85,10 @@ func (c *Client) remembered(ctx context.Context, call *call, as oauth.Principal,
 		return nil, err
 	}
 	if found != nil && len(found.validator) > 0 && response.StatusCode == http.StatusNotModified {
-		c.memory.put(key, c.memory.renew(found, response.Header))
+		c.memory.put(l, c.memory.renew(found, response.Header, l.ttl))
 		return found.response(), nil
 	}
-	if response, err = c.memory.keep(key, owner, response); err != nil {
+	if response, err = c.memory.keep(l, response); err != nil {
 		return nil, c.failure(ClosedEarly, err)
 	}
 	return presentable(response), nil
@@ -99,9 +104,10 @@ func (c *Client) presented(ctx context.Context, call *call) (*http.Response, err
 
 // requestKey is what a call and its caller are, so far as an answer could depend
 // on them: every header field that the tool declared, so that whatever the API
-// names in Vary (RFC 9111 section 4.1) is part of it.
+// names in Vary (RFC 9111 section 4.1) is part of it. A tool has no use of what was
+// kept because another one allows it.
 func requestKey(call *call, as oauth.Principal, token secret.Value) digest {
-	parts := []string{as.Issuer, as.Subject, token.Reveal(), call.target.String()}
+	parts := []string{as.Issuer, as.Subject, token.Reveal(), call.method, call.target.String(), call.ttl.String()}
 	for _, name := range slices.Sorted(maps.Keys(call.header)) {
 		if name != "Authorization" { // it may be another one each time
 			parts = append(parts, name, strings.Join(call.header[name], "\x01"))
@@ -112,18 +118,22 @@ func requestKey(call *call, as oauth.Principal, token secret.Value) digest {
 
 func sum(parts ...string) digest { return sha256.Sum256([]byte(strings.Join(parts, "\x00"))) }
 
-func (m *memory) get(key digest) *keptAnswer {
+// get returns what is kept, nil for nothing, and begins l.
+func (m *memory) get(l *lookup) *keptAnswer {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.entries[key]
+	l.changes = m.changes
+	return m.entries[l.key]
 }
 
-// put keeps an answer; nil forgets what was there.
-func (m *memory) put(key digest, answer *keptAnswer) {
+// put keeps an answer; nil forgets what was there. An answer that was asked for
+// before the latest change, whoever made it, may be older than that change, and is
+// not kept.
+func (m *memory) put(l lookup, answer *keptAnswer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.drop(key)
-	if answer == nil {
+	m.drop(l.key)
+	if answer == nil || l.changes != m.changes {
 		return
 	}
 	for other := range m.entries {
@@ -132,7 +142,7 @@ func (m *memory) put(key digest, answer *keptAnswer) {
 		}
 		m.drop(other)
 	}
-	m.entries[key] = answer
+	m.entries[l.key] = answer
 	m.bytes += len(answer.body)
 }
 
@@ -141,6 +151,7 @@ func (m *memory) put(key digest, answer *keptAnswer) {
 func (m *memory) forget(owner digest) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.changes++
 	for key, answer := range m.entries {
 		if answer.owner == owner {
 			m.drop(key)
@@ -156,18 +167,18 @@ func (m *memory) drop(key digest) {
 	}
 }
 
-// keep remembers response as far as the API allows and returns it, to be read
-// once more.
-func (m *memory) keep(key, owner digest, response *http.Response) (*http.Response, error) {
+// keep remembers response as far as the API and the tool allow and returns it, to
+// be read once more.
+func (m *memory) keep(l lookup, response *http.Response) (*http.Response, error) {
 	allowed := response.StatusCode == http.StatusOK && response.ContentLength <= maxKeptBody && response.Header.Get("Vary") != "*"
-	answer := &keptAnswer{owner: owner, header: http.Header{}, validator: http.Header{}}
+	answer := &keptAnswer{owner: l.owner, header: http.Header{}, validator: http.Header{}}
 	if allowed {
-		answer = m.renew(answer, response.Header)
+		answer = m.renew(answer, response.Header, l.ttl)
 		allowed = answer != nil
 	}
 	if !allowed {
 		if response.StatusCode < 500 { // an outage does not make what is kept wrong
-			m.put(key, nil)
+			m.put(l, nil)
 		}
 		return response, nil
 	}
@@ -181,56 +192,37 @@ func (m *memory) keep(key, owner digest, response *http.Response) (*http.Respons
 			answer.header[name] = values
 		}
 	}
-	m.put(key, answer)
+	m.put(l, answer)
 	response.Body = io.NopCloser(bytes.NewReader(answer.body))
 	return response, nil
 }
 
-// renew returns answer with the freshness and the validator that header gives
-// it, nil when it may not be kept or keeping it serves nothing.
-func (m *memory) renew(answer *keptAnswer, header http.Header) *keptAnswer {
+// renew returns answer with the validator and the freshness that header gives it,
+// nil when it may not be kept or keeping it serves nothing. An API that confirms
+// an answer and does not repeat its terms leaves them as they are (RFC 9111
+// section 3.2).
+func (m *memory) renew(answer *keptAnswer, header http.Header, ttl time.Duration) *keptAnswer {
 	renewed := *answer
 	if tag := header.Get("Etag"); tag != "" {
 		renewed.validator = http.Header{"If-None-Match": {tag}}
 	} else if modified := header.Get("Last-Modified"); modified != "" {
 		renewed.validator = http.Header{"If-Modified-Since": {modified}}
 	}
-	lifetime, store := freshness(header)
-	renewed.fresh = m.now().Add(lifetime)
+	renewed.terms = http.Header{}
+	for _, name := range terms {
+		if values := header[name]; len(values) > 0 {
+			renewed.terms[name] = values
+		} else if values := answer.terms[name]; len(values) > 0 {
+			renewed.terms[name] = values
+		}
+	}
+	now := m.now()
+	lifetime, store := freshness(renewed.terms, header, ttl, now)
+	renewed.fresh = now.Add(lifetime)
 	if !store || lifetime <= 0 && len(renewed.validator) == 0 {
 		return nil
 	}
 	return &renewed
-}
-
-// freshness reads Cache-Control (RFC 9111 section 5.2.2): how long an answer may
-// be used without asking, and whether it may be kept at all. An API that does
-// not say how long is asked every time.
-func freshness(header http.Header) (lifetime time.Duration, store bool) {
-	store, ask := true, false
-	for _, value := range header.Values("Cache-Control") {
-		for directive := range strings.SplitSeq(value, ",") {
-			name, argument, _ := strings.Cut(strings.TrimSpace(directive), "=")
-			switch strings.ToLower(name) {
-			case "no-store":
-				store = false
-			case "no-cache":
-				ask = true
-			case "max-age":
-				if seconds, err := strconv.Atoi(strings.Trim(argument, `"`)); err == nil && seconds > 0 {
-					lifetime = min(time.Duration(min(seconds, 1<<30))*time.Second, maxFresh)
-				}
-			default: // the others are for shared caches, or allow more than is done
-			}
-		}
-	}
-	if age, err := strconv.Atoi(header.Get("Age")); err == nil && age > 0 {
-		lifetime -= time.Duration(min(age, 1<<30)) * time.Second
-	}
-	if ask {
-		lifetime = 0
-	}
-	return max(lifetime, 0), store
 }
 
 // response returns a copy to be read once.

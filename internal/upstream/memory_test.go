@@ -6,11 +6,13 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+	"tecrolabs.dev/oauth-mcp-server/internal/outbound"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
@@ -18,16 +20,17 @@ import (
 type person struct{ subject, token string }
 
 // ask sends a request of p's and returns the body.
-func (p person) ask(t *testing.T, c *Client, method, path string, change func(*http.Request)) string {
+func (p person) ask(t *testing.T, c *Client, method, path string, change func(*outbound.Request)) string {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	request := outbound.Request{HTTP: r}
 	if change != nil {
-		change(r)
+		change(&request)
 	}
-	response, _, err := c.Send(t.Context(), r, oauth.Principal{Issuer: "https://idp.example", Subject: p.subject}, secret.New(p.token))
+	response, _, err := c.Send(t.Context(), request, oauth.Principal{Issuer: "https://idp.example", Subject: p.subject}, secret.New(p.token))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,23 +110,34 @@ func TestKeptAnswers(t *testing.T) {
 // What was given to one token is for nobody else, and not even for the same
 // person with another token, which may have other rights.
 func TestKeptAnswersBelongToOneToken(t *testing.T) {
-	api := &cachingAPI{header: http.Header{"Cache-Control": {"public, max-age=60"}, "Etag": {"auto"}}}
-	server := start(t, api.serve)
-	c := client(t, server.URL, func(cfg *Config) { cfg.Cache = true })
+	api := &cachingAPI{}
+	c := client(t, start(t, api.serve).URL, func(cfg *Config) { cfg.Cache = true })
 	everybody := []person{{"ana", "a"}, {"ana", "a2"}, {"bruno", "b"}, {"bruno", "a"}}
-	for range 2 {
-		for _, p := range everybody {
-			if got := p.ask(t, c, http.MethodGet, "/teams", nil); got != "200 Bearer "+p.token+" v0" {
-				t.Errorf("%v got %q", p, got)
+	for _, allowed := range []struct {
+		byAPI http.Header
+		ttl   time.Duration // by the tool
+	}{
+		{http.Header{}, time.Minute},
+		{http.Header{"Cache-Control": {"public, max-age=60"}, "Etag": {"auto"}}, 0},
+	} {
+		api.header = allowed.byAPI
+		api.requests.Store(0)
+		for range 2 {
+			for _, p := range everybody {
+				if got := p.ask(t, c, http.MethodGet, "/teams", given(allowed.ttl)); got != "200 Bearer "+p.token+" v0" {
+					t.Errorf("%v got %q", p, got)
+				}
 			}
 		}
+		if n := int(api.requests.Load()); n != len(everybody) {
+			t.Errorf("%d requests, want one for each of %d", n, len(everybody))
+		}
 	}
-	if n := int(api.requests.Load()); n != len(everybody) {
-		t.Errorf("%d requests, want one for each of %d", n, len(everybody))
-	}
-	for _, other := range []func(*http.Request){
-		func(r *http.Request) { r.URL.RawQuery = "page=2" },
-		func(r *http.Request) { r.Header.Set("Accept-Language", "es") },
+	for _, other := range []func(*outbound.Request){
+		func(r *outbound.Request) { r.HTTP.URL.RawQuery = "page=2" },
+		func(r *outbound.Request) { r.HTTP.Header.Set("Accept-Language", "es") },
+		func(r *outbound.Request) { r.HTTP.Method = http.MethodHead },
+		func(r *outbound.Request) { r.TTL = time.Second },
 	} {
 		before := api.requests.Load()
 		everybody[0].ask(t, c, http.MethodGet, "/teams", other)
@@ -151,29 +165,64 @@ func TestWritesForgetWhatThePersonHadSeen(t *testing.T) {
 	}
 }
 
+// An answer that is under way while the person changes something may be older than
+// the change.
+func TestAnswersUnderWayDuringAChangeAreNotKept(t *testing.T) {
+	api := &cachingAPI{}
+	asked, changed := make(chan bool, 1), make(chan bool)
+	release := sync.OnceFunc(func() { close(changed) })
+	defer release()
+	server := start(t, func(w http.ResponseWriter, r *http.Request) {
+		api.serve(w, r)
+		if r.URL.RawQuery == "slow" && api.version.Load() == 0 {
+			asked <- true
+			<-changed
+		}
+	})
+	c := client(t, server.URL, func(cfg *Config) { cfg.Cache = true })
+	ana := person{"ana", "a"}
+	slow, old := outbound.Request{HTTP: get(t, "/teams?slow"), TTL: time.Minute}, make(chan error, 1)
+	go func() {
+		response, _, err := c.Send(t.Context(), slow, oauth.Principal{Issuer: "https://idp.example", Subject: ana.subject}, secret.New(ana.token))
+		if err == nil {
+			err = response.Body.Close()
+		}
+		old <- err
+	}()
+	<-asked
+	ana.ask(t, c, http.MethodDelete, "/teams/1", nil)
+	api.version.Add(1)
+	release()
+	if err := <-old; err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got := ana.ask(t, c, http.MethodGet, "/teams?slow", given(time.Minute)); got != "200 Bearer a v1" {
+			t.Errorf("Ana still sees %q", got)
+		}
+	}
+	if n := api.requests.Load(); n != 3 {
+		t.Errorf("%d requests, want 3: what is asked for after a change is kept", n)
+	}
+}
+
 func TestMemoryIsBounded(t *testing.T) {
 	m := newMemory()
 	for i := range 2 * maxKept {
-		m.put(sum(fmt.Sprint(i)), &keptAnswer{body: make([]byte, 1<<10)})
+		m.put(lookup{key: sum(fmt.Sprint(i))}, &keptAnswer{body: make([]byte, 1<<10)})
 	}
 	if len(m.entries) > maxKept || m.bytes != len(m.entries)<<10 {
 		t.Errorf("%d entries with %d bytes", len(m.entries), m.bytes)
 	}
 	for i := range 100 {
-		m.put(sum("big", fmt.Sprint(i)), &keptAnswer{body: make([]byte, maxKeptBody)})
+		m.put(lookup{key: sum("big", fmt.Sprint(i))}, &keptAnswer{body: make([]byte, maxKeptBody)})
 	}
 	if m.bytes > maxKeptBytes {
 		t.Errorf("%d bytes", m.bytes)
 	}
 	big := &http.Response{StatusCode: 200, Header: http.Header{"Cache-Control": {"max-age=60"}}, ContentLength: maxKeptBody + 1}
-	if _, err := m.keep(sum("too big"), sum(), big); err != nil || //nolint:bodyclose // it has none
-		m.get(sum("too big")) != nil {
+	if _, err := m.keep(lookup{key: sum("too big")}, big); err != nil || //nolint:bodyclose // it has none
+		m.get(&lookup{key: sum("too big")}) != nil {
 		t.Errorf("an answer that is too big was kept: %v", err)
-	}
-	if lifetime, _ := freshness(http.Header{"Cache-Control": {"max-age=99999999999"}}); lifetime > maxFresh {
-		t.Errorf("fresh for %s", lifetime)
-	}
-	if lifetime, _ := freshness(http.Header{"Cache-Control": {"max-age=31536000"}}); lifetime != 5*time.Minute {
-		t.Errorf("fresh for %s", lifetime)
 	}
 }

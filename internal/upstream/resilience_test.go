@@ -14,6 +14,7 @@ import (
 
 	"tecrolabs.dev/oauth-mcp-server/internal/apptest/pipenet"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+	"tecrolabs.dev/oauth-mcp-server/internal/outbound"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
@@ -42,7 +43,7 @@ func bubble(t *testing.T, handler http.HandlerFunc, change func(*Config), test f
 }
 
 // sendAs sends one request and returns the status, 0 for a failure.
-func sendAs(t *testing.T, c *Client, method string, change func(*http.Request)) (int, error) {
+func sendAs(t *testing.T, c *Client, method string, change func(*outbound.Request)) (int, error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, "/teams", nil)
 	if method == http.MethodPost {
@@ -51,10 +52,11 @@ func sendAs(t *testing.T, c *Client, method string, change func(*http.Request)) 
 	if err != nil {
 		t.Fatal(err)
 	}
+	request := outbound.Request{HTTP: r}
 	if change != nil {
-		change(r)
+		change(&request)
 	}
-	response, _, err := c.Send(t.Context(), r, oauth.Principal{}, secret.New("the-token"))
+	response, _, err := c.Send(t.Context(), request, oauth.Principal{}, secret.New("the-token"))
 	if err != nil {
 		return 0, err
 	}
@@ -72,10 +74,10 @@ func TestReq075_RetriesOfIdempotentCallsOnly(t *testing.T) {
 		}
 	}
 	closing := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
-	marked := func(r *http.Request) { r.Header[idempotencyKey] = []string{} }
+	idempotent := func(r *outbound.Request) { r.Idempotent = true }
 	for name, tc := range map[string]struct {
 		method  string
-		change  func(*http.Request)
+		change  func(*outbound.Request)
 		handler http.HandlerFunc
 		want    int32
 	}{
@@ -91,7 +93,7 @@ func TestReq075_RetriesOfIdempotentCallsOnly(t *testing.T) {
 		"POST 503":                  {http.MethodPost, nil, status(503), 1},
 		"PATCH 503":                 {http.MethodPatch, nil, status(503), 1},
 		"POST that breaks off":      {http.MethodPost, nil, closing, 1},
-		"POST declared idempotent":  {http.MethodPost, marked, status(503), 3},
+		"POST declared idempotent":  {http.MethodPost, idempotent, status(503), 3},
 		"GET, back in 2 s":          {http.MethodGet, nil, status(503, "Retry-After", "2"), 3},
 		"GET, back in a minute":     {http.MethodGet, nil, status(503, "Retry-After", "60"), 1},
 		"GET, back at a later date": {http.MethodGet, nil, status(503, "Retry-After", "Mon, 02 Jan 2090 15:04:05 GMT"), 1},
@@ -280,7 +282,7 @@ func TestFollowsRedirectsOnlyWhereDeclared(t *testing.T) {
 		{"::", http.MethodGet, true, 307},
 	} {
 		c := client(t, server.URL+"/api", func(cfg *Config) { cfg.FollowRedirects = tc.follow })
-		got, err := sendAs(t, c, tc.method, func(r *http.Request) { r.URL.RawQuery = "to=" + strings.ReplaceAll(tc.to, "%", "%25") })
+		got, err := sendAs(t, c, tc.method, func(r *outbound.Request) { r.HTTP.URL.RawQuery = "to=" + strings.ReplaceAll(tc.to, "%", "%25") })
 		if err != nil || got != tc.want {
 			t.Errorf("%s to %q: %d, %v, want %d", tc.method, tc.to, got, err, tc.want)
 		}
@@ -294,7 +296,7 @@ func TestFixedHeadersCannotBeReplaced(t *testing.T) {
 	var got atomic.Value
 	server := start(t, func(_ http.ResponseWriter, r *http.Request) { got.Store(r.Header.Values("X-Tenant")) })
 	c := client(t, server.URL, func(cfg *Config) { cfg.Header = http.Header{"X-Tenant": {"acme"}} })
-	if _, err := sendAs(t, c, http.MethodGet, func(r *http.Request) { r.Header.Set("X-Tenant", "evil") }); err != nil {
+	if _, err := sendAs(t, c, http.MethodGet, func(r *outbound.Request) { r.HTTP.Header.Set("X-Tenant", "evil") }); err != nil {
 		t.Fatal(err)
 	}
 	if fmt.Sprint(got.Load()) != "[acme]" {

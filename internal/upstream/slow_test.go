@@ -10,6 +10,7 @@ import (
 
 	"tecrolabs.dev/oauth-mcp-server/internal/apptest/pipenet"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+	"tecrolabs.dev/oauth-mcp-server/internal/outbound"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
@@ -54,7 +55,7 @@ func TestReq075_SlowAnswersEndAtTheTimeout(t *testing.T) {
 				c := client(t, "http://localhost", func(cfg *Config) { cfg.Timeout, cfg.Transport = timeout, transport })
 
 				started := time.Now()
-				response, _, err := c.Send(t.Context(), get(t, "/teams"), oauth.Principal{}, secret.New("the-token"))
+				response, _, err := c.Send(t.Context(), outbound.Request{HTTP: get(t, "/teams")}, oauth.Principal{}, secret.New("the-token"))
 				if tc.kind == 0 {
 					if err != nil {
 						t.Fatal(err)

@@ -5,7 +5,7 @@
 // API's base, builds a fresh one, has it given its credential ([Credentials])
 // and returns an answer that is complete, bounded and in memory, or a [Failure]
 // of a closed kind. attempt.go has one attempt, resilience.go what stands around
-// the attempts, memory.go answers that are kept.
+// the attempts, memory.go answers that are kept and freshness.go for how long.
 //
 // It defends against a credential reaching anybody but its API (the origin and
 // base path are pinned and checked again on the final URL, redirects are handed
@@ -36,6 +36,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+	"tecrolabs.dev/oauth-mcp-server/internal/outbound"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
@@ -76,7 +77,7 @@ type Config struct {
 	Retries       int           // further attempts of an idempotent call; 0 means none
 
 	FollowRedirects bool // of GET and HEAD, below the base URL only
-	Cache           bool // keep answers as the API allows, for the caller they were given to
+	Cache           bool // keep answers as the API and the request allow, for the caller they were given to
 
 	// Transport carries the requests; it must not use a proxy, see
 	// egress.NewTransport. The Client never closes it.
@@ -203,25 +204,23 @@ func isLoopback(host string) bool {
 // Send performs r, whose URL is a path (and query) below the API's base, for
 // the person as, whose own token is token. The timeout covers everything, from
 // obtaining the credential and waiting for a free slot to the last byte; when
-// ctx ends the call ends. A request that is idempotent although its method is
-// not says so as for net/http: with the header field Idempotency-Key, which
-// without a value is not sent.
+// ctx ends the call ends.
 //
 // A 2xx answer comes with its whole body in memory. Any other answer, redirects
 // included, comes without: its body is nothing a client may see. Only the
 // header fields that a result is made from are kept. actor says who acts for the
 // person in the credential that was sent, answered or not. Every error is a
 // *[Failure] or one of [Credentials].
-func (c *Client) Send(ctx context.Context, r *http.Request, as oauth.Principal, token secret.Value) (response *http.Response, actor string, err error) {
+func (c *Client) Send(ctx context.Context, r outbound.Request, as oauth.Principal, token secret.Value) (response *http.Response, actor string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	ctx, exchange := c.observer.begin(ctx, r.Method)
+	ctx, exchange := c.observer.begin(ctx, r.HTTP.Method)
 	response, actor, err = c.send(ctx, r, as, token)
 	c.observer.end(ctx, exchange, response, err)
 	return response, actor, err
 }
 
-func (c *Client) send(ctx context.Context, r *http.Request, as oauth.Principal, token secret.Value) (response *http.Response, actor string, err error) {
+func (c *Client) send(ctx context.Context, r outbound.Request, as oauth.Principal, token secret.Value) (response *http.Response, actor string, err error) {
 	call, err := c.prepare(r)
 	if err != nil {
 		return nil, "", err

@@ -22,6 +22,7 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/credential"
 	"tecrolabs.dev/oauth-mcp-server/internal/egress"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+	"tecrolabs.dev/oauth-mcp-server/internal/outbound"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
 )
 
@@ -61,7 +62,7 @@ func get(t *testing.T, path string) *http.Request {
 // send sends GET /teams and returns status and body.
 func send(t *testing.T, c *Client, token string) (int, string, error) {
 	t.Helper()
-	response, _, err := c.Send(t.Context(), get(t, "/teams"), oauth.Principal{}, secret.New(token))
+	response, _, err := c.Send(t.Context(), outbound.Request{HTTP: get(t, "/teams")}, oauth.Principal{}, secret.New(token))
 	if err != nil {
 		return 0, "", err
 	}
@@ -113,7 +114,7 @@ func TestReq064_NoneSendsNoCredential(t *testing.T) {
 	c := client(t, server.URL, func(cfg *Config) { cfg.Credentials = credential.None{} })
 	r := get(t, "/teams")
 	r.Header.Set("Authorization", "Bearer smuggled")
-	response, _, err := c.Send(t.Context(), r, oauth.Principal{}, secret.New("the-token"))
+	response, _, err := c.Send(t.Context(), outbound.Request{HTTP: r}, oauth.Principal{}, secret.New("the-token"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +172,7 @@ func TestReq070_HeadersOfOtherConnectionsDoNotLeave(t *testing.T) {
 	r.Header.Set("X-Declared", "1")
 	r.Header.Set("Cookie", "lang=en")
 	r.Host = "evil.example"
-	response, _, err := c.Send(t.Context(), r, oauth.Principal{}, secret.New("the-token"))
+	response, _, err := c.Send(t.Context(), outbound.Request{HTTP: r}, oauth.Principal{}, secret.New("the-token"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -376,7 +377,7 @@ func TestBusyAndCanceledWhileWaiting(t *testing.T) {
 
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, _, err = c.Send(gone, get(t, "/teams"), oauth.Principal{}, secret.New("the-token")) //nolint:bodyclose // there is no answer
+	_, _, err = c.Send(gone, outbound.Request{HTTP: get(t, "/teams")}, oauth.Principal{}, secret.New("the-token")) //nolint:bodyclose // there is no answer
 	wantKind(t, err, Canceled)
 }
 
@@ -389,7 +390,7 @@ func TestCallerGoingAwayCancelsTheCall(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-arrived; cancel() }()
-	_, _, err := client(t, server.URL, nil).Send(ctx, get(t, "/teams"), oauth.Principal{}, secret.New("the-token")) //nolint:bodyclose // there is no answer
+	_, _, err := client(t, server.URL, nil).Send(ctx, outbound.Request{HTTP: get(t, "/teams")}, oauth.Principal{}, secret.New("the-token")) //nolint:bodyclose // there is no answer
 	wantKind(t, err, Canceled)
 	<-gone // the API sees it too
 }
