@@ -35,7 +35,7 @@ imports:
 `; written.code != exitOK || written.stdout != want {
 		t.Errorf("got %d\n%s", written.code, written.stdout)
 	}
-	if !strings.Contains(written.stderr, "note: line 8: imports[0] (pets.yaml): listPets: line 6: the header TE") {
+	if !strings.Contains(written.stderr, "note: listPets: line 6: the header TE") {
 		t.Errorf("notes: %s", written.stderr)
 	}
 	if err := os.Mkdir("conf", 0o700); err != nil {

@@ -97,15 +97,19 @@ func ImportTools(ctx context.Context, w io.Writer, opts ImportOptions) (notes []
 		return nil, err
 	}
 	resolved, err := imports.Resolve(ctx, catalogue, documents)
+	prefix := imports.Prefix(&catalogue.Imports()[0]) // of a file that is not there yet
 	if err != nil {
-		return nil, err
+		return nil, errors.New(strings.ReplaceAll(err.Error(), prefix, ""))
+	}
+	for _, note := range resolved.Notes {
+		notes = append(notes, strings.TrimPrefix(note, prefix))
 	}
 	var names []string
 	for _, definition := range resolved.Catalogue.Definitions() {
 		names = append(names, definition.Name)
 	}
 	_, err = fmt.Fprintf(w, "# Tools of %s.\n# %d of them: %s\n%s", opts.Document, len(names), strings.Join(names, ", "), text)
-	return resolved.Notes, err
+	return notes, err
 }
 
 // relative returns a file's name as it has to be written in a catalogue.

@@ -77,20 +77,20 @@ type source struct {
 	err      error
 }
 
-// prefix says which import something is about.
-func prefix(i *tool.Import) string { return fmt.Sprintf("line %d: %s (%s): ", i.Line, i.Path, i.From) }
+// Prefix stands before everything that is told about an import: errors and notes.
+func Prefix(i *tool.Import) string { return fmt.Sprintf("line %d: %s (%s): ", i.Line, i.Path, i.From) }
 
-// where adds the prefix to each line of an error.
+// where adds [Prefix] to each line of an error.
 func where(i *tool.Import, err error) error {
 	var lines []error
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		lines = append(lines, errors.New(prefix(i)+line))
+		lines = append(lines, errors.New(Prefix(i)+line))
 	}
 	return errors.Join(lines...)
 }
 
 func (r *resolver) note(i *tool.Import, text string) {
-	r.result.Notes = append(r.result.Notes, prefix(i)+text)
+	r.result.Notes = append(r.result.Notes, Prefix(i)+text)
 }
 
 // add makes tools of what one import chooses.
@@ -165,7 +165,7 @@ func (r *resolver) tools(ctx context.Context, i *tool.Import, document *openapi.
 			r.note(i, operation.Key()+": the operation has a server of its own; calls go to the upstream")
 		}
 		d := i.Treat(operation.Key(), declaration(operation, details))
-		d.Origin = prefix(i) + fmt.Sprintf("line %d: %s", operation.Line, operation.Key())
+		d.Origin = Prefix(i) + fmt.Sprintf("line %d: %s", operation.Line, operation.Key())
 		r.imported.Tools = append(r.imported.Tools, d)
 	}
 	return errors.Join(problems...)
