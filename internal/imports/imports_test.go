@@ -180,6 +180,39 @@ func TestWhatIsImported(t *testing.T) {
 	}
 }
 
+// A document is text of somebody, and calls carry the caller's credential: no
+// server that it names, for the whole or for an operation, is ever called, and no
+// address in it is fetched.
+func TestReq065_ADocumentDoesNotChooseWhereCallsGo(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	text := strings.ReplaceAll(pets, "https://pets.example.com/v1", "https://evil.example/v1")
+	text = strings.Replace(text, "      operationId: listPets", "      servers: [{url: 'https://evil.example/v1'}]\n      externalDocs: {url: 'https://evil.example/docs'}\n      operationId: listPets", 1)
+	write(t, directory, "pets.yaml", text)
+	result, err := resolve(t, directory, noTransport{t}, "from: pets.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	upstream, request, err := result.Catalogue.Request(t.Context(), "list_pets", nil)
+	if err != nil || upstream != "api" || request.URL.String() != "/pets" {
+		t.Errorf("%s %v, %v", upstream, request, err)
+	}
+	if upstreams := result.Catalogue.Upstreams(); len(upstreams) != 1 || upstreams[0].URL != "https://pets.example.com/v1" {
+		t.Errorf("upstreams: %+v", upstreams)
+	}
+	if !slices.ContainsFunc(result.Notes, func(note string) bool { return strings.Contains(note, "listPets: the operation has a server of its own") }) {
+		t.Errorf("nobody is told: %q", result.Notes)
+	}
+}
+
+// noTransport fails the test for whatever is fetched.
+type noTransport struct{ t *testing.T }
+
+func (n noTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	n.t.Errorf("%s was fetched", r.URL)
+	return nil, errors.New("not here")
+}
+
 // The hash changes with the text of a document, and not with where it is.
 func TestReq079_TheHashIsOfTheDocumentsToo(t *testing.T) {
 	t.Parallel()
