@@ -150,6 +150,8 @@ func (c *Catalogue) With(imported Imported) (*Catalogue, error) {
 		}
 		result.tools = append(result.tools, tool)
 	}
+	result.resources = slices.Clone(c.resources)
+	problems = append(problems, result.bindResources()...)
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}

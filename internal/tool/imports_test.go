@@ -175,3 +175,41 @@ func TestReq079_ImportedToolsAreCompared(t *testing.T) {
 		}
 	}
 }
+
+// A resource may be what an imported tool answers; that it is one is known when
+// the import is.
+func TestResourcesOfImportedTools(t *testing.T) {
+	t.Parallel()
+	base := mustLoad(t, `
+upstreams: {otus: {url: "https://otus.example.com", credential: none}}
+imports: [{from: a.yaml, upstream: otus}]
+resources:
+  - {uri: "teams://{id}", name: team, tool: archive}
+`)
+	catalogue, err := base.With(Imported{Tools: []Declaration{archive()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sender := &stubSender{status: 200, body: "{}"}
+	r, err := NewRunner(RunnerConfig{Catalogue: catalogue, Senders: map[string]Sender{"otus": sender}, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if content, err := r.ReadResource(t.Context(), caller(), "teams://7"); err != nil || content.Text != "{}" || sender.sent.HTTP.URL.Path != "/teams/7/archive" {
+		t.Errorf("%+v, %v", content, err)
+	}
+	if len(base.resources[0].types) != 0 {
+		t.Error("the catalogue before has changed")
+	}
+	other, needs := archive(), archive()
+	other.Name = "other"
+	needs.InputSchema = json.RawMessage(strings.Replace(string(needs.InputSchema), `"required":["id"]`, `"required":["id","body"]`, 1))
+	for want, tools := range map[string][]Declaration{
+		`line 5: resources[0].tool: there is no tool "archive", declared or imported`:            {other},
+		`line 5: resources[0].tool: the tool needs the argument "body"; write {body} in the URI`: {needs},
+	} {
+		if _, err := base.With(Imported{Tools: tools}); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}

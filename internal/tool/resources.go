@@ -46,6 +46,7 @@ type Resource struct {
 	matches *regexp.Regexp // nil for one resource
 	types   []string       // of the arguments that the variables fill
 	values  [][]string     // the only ones of each; none: any
+	unbound string         // where the resource names a tool that has to be imported yet
 }
 
 // Content is what was read. Blob is set for what is not text.
@@ -231,15 +232,28 @@ func (l *loader) content(entry strictyaml.Object, resource *Resource) {
 	}
 }
 
-// readTool finds the tool of a resource. Every variable is one of its arguments,
-// and every argument that it needs a variable.
+// readTool finds the tool of a resource. Where there are imports it may be one of
+// theirs; then [Catalogue.With] finds it.
 func (l *loader) readTool(entry strictyaml.Object, resource *Resource) {
 	node, at := entry.Fields["tool"], entry.At("tool")
-	i := slices.IndexFunc(l.catalogue.tools, func(t *declaredTool) bool { return t.definition.Name == resource.Tool })
-	if i < 0 {
+	known := func(t *declaredTool) bool { return t.definition.Name == resource.Tool }
+	i := slices.IndexFunc(l.catalogue.tools, known)
+	switch {
+	case i >= 0:
+		for _, problem := range resource.bind(l.catalogue.tools[i].definition) {
+			l.Add(node, at, "%s", problem)
+		}
+	case len(l.catalogue.imports) > 0 && resource.Tool != "":
+		resource.unbound = fmt.Sprintf("line %d: %s", node.Line, at)
+	default:
 		l.Add(node, at, "there is no tool %q; declare it under tools", strictyaml.Clip(resource.Tool))
-		return
 	}
+}
+
+// bind makes the variables arguments of the tool, and returns what is wrong with
+// that. Every variable is one of its arguments, and every argument that it needs
+// a variable.
+func (r *Resource) bind(tool Definition) (problems []string) {
 	var input struct {
 		Properties map[string]struct {
 			Type any
@@ -247,25 +261,47 @@ func (l *loader) readTool(entry strictyaml.Object, resource *Resource) {
 		}
 		Required []string
 	}
-	if json.Unmarshal(l.catalogue.tools[i].definition.InputSchema, &input) != nil {
-		return // what is wrong with it is reported
+	if json.Unmarshal(tool.InputSchema, &input) != nil {
+		return nil // what is wrong with it is reported
 	}
-	for _, name := range resource.Variables {
+	for _, name := range r.Variables {
 		property, ok := input.Properties[name]
 		if !ok {
-			l.Add(entry.Fields["uri"], entry.At("uri"), "the variable %q is no argument of the tool %q", strictyaml.Clip(name), resource.Tool)
+			problems = append(problems, fmt.Sprintf("the variable %q is no argument of the tool %q", strictyaml.Clip(name), r.Tool))
 		}
 		kind, _ := property.Type.(string)
-		resource.types = append(resource.types, kind)
+		r.types = append(r.types, kind)
 		var values []string
 		for _, value := range property.Enum {
 			values = append(values, fmt.Sprint(value))
 		}
-		resource.values = append(resource.values, values)
+		r.values = append(r.values, values)
 	}
 	for _, name := range input.Required {
-		if !slices.Contains(resource.Variables, name) {
-			l.Add(node, at, "the tool needs the argument %q; write {%s} in the URI", strictyaml.Clip(name), strictyaml.Clip(name))
+		if !slices.Contains(r.Variables, name) {
+			problems = append(problems, fmt.Sprintf("the tool needs the argument %q; write {%s} in the URI", strictyaml.Clip(name), strictyaml.Clip(name)))
 		}
 	}
+	return problems
+}
+
+// bindResources connects the resources of imported tools with them.
+func (c *Catalogue) bindResources() []error {
+	var problems []error
+	for i := range c.resources {
+		resource := &c.resources[i]
+		if resource.unbound == "" {
+			continue
+		}
+		definition, ok := Find(c.Definitions(), resource.Tool)
+		if !ok {
+			problems = append(problems, fmt.Errorf("%s: there is no tool %s, declared or imported", resource.unbound, quote(resource.Tool)))
+			continue
+		}
+		for _, problem := range resource.bind(definition) {
+			problems = append(problems, fmt.Errorf("%s: %s", resource.unbound, problem))
+		}
+		resource.unbound = ""
+	}
+	return problems
 }
