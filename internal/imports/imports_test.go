@@ -200,7 +200,9 @@ func TestReq065_ADocumentDoesNotChooseWhereCallsGo(t *testing.T) {
 	if upstreams := result.Catalogue.Upstreams(); len(upstreams) != 1 || upstreams[0].URL != "https://pets.example.com/v1" {
 		t.Errorf("upstreams: %+v", upstreams)
 	}
-	if !slices.ContainsFunc(result.Notes, func(note string) bool { return strings.Contains(note, "listPets: the operation has a server of its own") }) {
+	if !slices.ContainsFunc(result.Notes, func(note string) bool {
+		return strings.Contains(note, "listPets: the operation has a server of its own")
+	}) {
 		t.Errorf("nobody is told: %q", result.Notes)
 	}
 }
