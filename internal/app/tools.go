@@ -66,7 +66,7 @@ func (t *liveTools) load(ctx context.Context) error {
 		return err
 	}
 	source, catalogue := t.source.name(), read.catalogue
-	apis := &upstreams{policy: t.policy, lookupEnv: t.lookupEnv, telemetry: t.telemetry, senders: map[string]tool.Sender{}}
+	apis := &upstreams{policy: t.policy, lookupEnv: t.lookupEnv, telemetry: t.telemetry, logger: t.logger, senders: map[string]tool.Sender{}}
 	var problems []error
 	for _, u := range catalogue.Upstreams() {
 		if err := apis.add(u); err != nil {

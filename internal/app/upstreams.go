@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"slices"
@@ -29,6 +30,7 @@ type upstreams struct {
 	policy    egress.Policy
 	lookupEnv func(string) (string, bool)
 	telemetry *telemetry.Provider // nil: nothing is measured
+	logger    *slog.Logger        // nil: nobody is told
 
 	senders    map[string]tool.Sender
 	transports []*http.Transport
@@ -65,6 +67,7 @@ func (u *upstreams) add(declared tool.Upstream) error {
 		FollowRedirects: declared.FollowRedirects,
 		Cache:           declared.Cache,
 		Transport:       transport,
+		Logger:          u.logger,
 		Meter:           u.telemetry.Meter(),
 		Tracer:          u.telemetry.Tracer(),
 		Propagator:      u.telemetry.Propagator(),

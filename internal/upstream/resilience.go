@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -47,7 +48,8 @@ type resilience struct {
 	again    failsafe.Executor[outcome]
 }
 
-func newResilience(concurrent, queue, retries int, timeout time.Duration) *resilience {
+func newResilience(cfg Config) *resilience {
+	concurrent, queue := cfg.MaxConcurrent, cfg.MaxQueue
 	r := &resilience{
 		admitted: bulkhead.New[outcome](uint(concurrent + queue)),
 		breaker: circuitbreaker.NewBuilder[outcome]().
@@ -55,12 +57,21 @@ func newResilience(concurrent, queue, retries int, timeout time.Duration) *resil
 			WithFailureRateThreshold(breakerRate, breakerCalls, breakerWindow).
 			WithDelay(breakerPause).
 			WithSuccessThreshold(1).
+			OnOpen(func(change circuitbreaker.StateChangedEvent) {
+				if change.OldState == circuitbreaker.ClosedState { // no news after a trial
+					cfg.Logger.Warn("an API failed too often and is left alone; one call now and then tries it",
+						slog.String("upstream", cfg.Name), slog.Duration("every", breakerPause))
+				}
+			}).
+			OnClose(func(circuitbreaker.StateChangedEvent) {
+				cfg.Logger.Info("an API that was left alone is well again", slog.String("upstream", cfg.Name))
+			}).
 			Build(),
-		slots: bulkhead.NewBuilder[outcome](uint(concurrent)).WithMaxWaitTime(timeout).Build(),
+		slots: bulkhead.NewBuilder[outcome](uint(concurrent)).WithMaxWaitTime(cfg.Timeout).Build(),
 	}
 	retry := retrypolicy.NewBuilder[outcome]().
 		HandleIf(transient).
-		WithMaxRetries(retries).
+		WithMaxRetries(cfg.Retries).
 		WithDelayFunc(backoff).
 		ReturnLastFailure().
 		Build()

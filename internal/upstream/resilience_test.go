@@ -1,9 +1,11 @@
 package upstream
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -161,12 +163,13 @@ func TestReq075_CircuitBreaker(t *testing.T) {
 	var requests atomic.Int32
 	var broken atomic.Bool
 	broken.Store(true)
+	var log bytes.Buffer
 	bubble(t, func(w http.ResponseWriter, _ *http.Request) {
 		requests.Add(1)
 		if broken.Load() {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
-	}, func(*Config) {}, func(t *testing.T, c *Client) {
+	}, func(cfg *Config) { cfg.Logger = slog.New(slog.NewTextHandler(&log, nil)) }, func(t *testing.T, c *Client) {
 		t.Helper()
 		for range breakerCalls {
 			if status, err := sendAs(t, c, http.MethodGet, nil); status != 500 || err != nil {
@@ -195,6 +198,11 @@ func TestReq075_CircuitBreaker(t *testing.T) {
 			}
 		}
 	})
+	// The operator is told twice: not again for the trial that failed.
+	if lines := strings.Split(strings.TrimSpace(log.String()), "\n"); len(lines) != 2 ||
+		!strings.Contains(lines[0], "is left alone") || !strings.Contains(lines[1], "is well again") || !strings.Contains(lines[1], "upstream=") {
+		t.Errorf("log:\n%s", log.String())
+	}
 }
 
 // What a caller or a person did wrong says nothing about the API.

@@ -25,6 +25,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -87,6 +88,10 @@ type Config struct {
 	// travel in the clear: development only.
 	InsecureHTTP bool
 
+	// Logger is told when the API is left alone, and when it is well again; nil
+	// tells nobody.
+	Logger *slog.Logger
+
 	// Meter and Tracer measure the requests; nil: nothing is measured.
 	// Propagator tells the API which trace a request belongs to; nil: it is told
 	// nothing.
@@ -140,6 +145,9 @@ func New(cfg Config) (*Client, error) {
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
 	orDefault(&cfg.Timeout, defaultTimeout)
 	orDefault(&cfg.MaxResponse, defaultMaxResponse)
 	orDefault(&cfg.MaxConcurrent, defaultMaxConcurrent)
@@ -147,7 +155,7 @@ func New(cfg Config) (*Client, error) {
 	c := &Client{
 		name: cfg.Name, base: base, credentials: cfg.Credentials, header: cfg.Header.Clone(),
 		timeout: cfg.Timeout, maxResponse: cfg.MaxResponse, follow: cfg.FollowRedirects, transport: cfg.Transport,
-		resilience: newResilience(cfg.MaxConcurrent, cfg.MaxQueue, cfg.Retries, cfg.Timeout),
+		resilience: newResilience(cfg),
 	}
 	if cfg.Cache {
 		c.memory = newMemory()
