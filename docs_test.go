@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"go/ast"
-	"net"
 	"os"
 	"os/exec"
 	"path"
@@ -19,55 +18,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/app"
+	"tecrolabs.dev/oauth-mcp-server/internal/apptest"
+	"tecrolabs.dev/oauth-mcp-server/internal/apptest/page"
 )
 
 // maxADRLines is how long a decision may be: one page.
 const maxADRLines = 80
 
-// block is a fenced block of a Markdown file. info is what stands behind the
-// fence: "sh run" is run and its output compared with the next block, "sh set"
-// is run and prints nothing, "text dev" is what the dev command prints.
-type block struct {
-	info string
-	text string
-	line int
-}
-
-func readDocument(t *testing.T, name string) string {
-	t.Helper()
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
-// blocks returns the fenced blocks of a document and the document without them.
-func blocks(text string) (fenced []block, prose string) {
-	var rest strings.Builder
-	var open *block
-	number := 0
-	for line := range strings.Lines(text) {
-		number++
-		info, fence := strings.CutPrefix(strings.TrimRight(line, "\n"), "```")
-		switch {
-		case fence && open == nil:
-			open = &block{info: info, line: number}
-		case fence:
-			fenced = append(fenced, *open)
-			open = nil
-		case open != nil:
-			open.text += line
-		default:
-			rest.WriteString(line)
-		}
-	}
-	return fenced, rest.String()
-}
-
 // TestReadmeRuns starts what the README starts and does what it says, in one
-// shell, and holds every output against the README's. In an expected output
-// "..." stands for any text.
+// shell, and holds every output against the README's. "sh run" is run and its
+// output compared with the next block, "sh set" is run and prints nothing, "text
+// dev" is what the dev command prints.
 func TestReadmeRuns(t *testing.T) {
 	shell, err := exec.LookPath("bash")
 	if err == nil {
@@ -80,25 +41,25 @@ func TestReadmeRuns(t *testing.T) {
 		t.Skip(err)
 	}
 	port, printed := runDev(t)
-	here := portMapping("800", port)
-	fenced, _ := blocks(readDocument(t, "README.md"))
+	here := page.MapPorts(port)
+	fenced, _ := page.Split(page.Read(t, "README.md"))
 	const separator = "=== README step ===\n"
 	var script strings.Builder
-	var want []block // outputs, in the order of the steps
+	var want []page.Block // outputs, in the order of the steps
 	for i, b := range fenced {
-		switch b.info {
+		switch b.Info {
 		case "text dev":
-			matchOutput(t, b, here.back(printed))
+			wantOutput(t, b, here.Back(printed))
 		case "sh run", "sh set":
-			expected := block{line: b.line}
-			if b.info == "sh run" {
-				if i+1 == len(fenced) || strings.HasPrefix(fenced[i+1].info, "sh") {
-					t.Fatalf("README.md:%d: the block is run but no output follows", b.line)
+			expected := page.Block{Line: b.Line}
+			if b.Info == "sh run" {
+				if i+1 == len(fenced) || strings.HasPrefix(fenced[i+1].Info, "sh") {
+					t.Fatalf("README.md:%d: the block is run but no output follows", b.Line)
 				}
 				expected = fenced[i+1]
 			}
 			want = append(want, expected)
-			script.WriteString(here.forth(b.text) + "printf '%s' '\n" + separator + "'\n")
+			script.WriteString(here.Forth(b.Text) + "printf '%s' '\n" + separator + "'\n")
 		}
 	}
 	if len(want) < 12 {
@@ -111,12 +72,19 @@ func TestReadmeRuns(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
-	got := strings.Split(here.back(strings.ReplaceAll(string(output), "\r\n", "\n")), separator)
+	got := strings.Split(here.Back(strings.ReplaceAll(string(output), "\r\n", "\n")), separator)
 	if len(got) != len(want)+1 {
 		t.Fatalf("%d outputs for %d steps:\n%s", len(got)-1, len(want), output)
 	}
 	for i, b := range want {
-		matchOutput(t, b, got[i])
+		wantOutput(t, b, got[i])
+	}
+}
+
+func wantOutput(t *testing.T, b page.Block, got string) {
+	t.Helper()
+	if problem := b.Compare(got); problem != "" {
+		t.Error("README.md: " + problem)
 	}
 }
 
@@ -125,7 +93,7 @@ func TestReadmeRuns(t *testing.T) {
 // and what it printed.
 func runDev(t *testing.T) (port int, printed string) {
 	t.Helper()
-	port = freePorts(t)
+	port = apptest.FreePorts(t)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	output, done := &readyWriter{ready: make(chan struct{})}, make(chan error, 1)
 	go func() {
@@ -172,53 +140,6 @@ func (w *readyWriter) String() string {
 	return w.text.String()
 }
 
-// freePorts returns the first of three free ports in a row, of four digits and
-// ending in 0, that nothing common uses.
-func freePorts(t *testing.T) int {
-	t.Helper()
-	for port := 8410; port < 9990; port += 10 {
-		free := true
-		for i := range 3 {
-			listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i)))
-			if err != nil {
-				free = false
-				break
-			}
-			_ = listener.Close()
-		}
-		if free {
-			return port
-		}
-	}
-	t.Fatal("no three free ports in a row")
-	return 0
-}
-
-// ports translates between the README's ports 8000 to 8002 and those of a test.
-type ports struct{ to, from *strings.Replacer }
-
-func portMapping(prefix string, port int) ports {
-	var to, from []string
-	for i := range 3 {
-		documented, actual := "localhost:"+prefix+strconv.Itoa(i), "localhost:"+strconv.Itoa(port+i)
-		to, from = append(to, documented, actual), append(from, actual, documented)
-	}
-	return ports{strings.NewReplacer(to...), strings.NewReplacer(from...)}
-}
-
-func (p ports) forth(text string) string { return p.to.Replace(text) }
-func (p ports) back(text string) string  { return p.from.Replace(text) }
-
-// matchOutput wants got to be what b shows, but for space at the end.
-func matchOutput(t *testing.T, b block, got string) {
-	t.Helper()
-	want, got := strings.TrimSpace(b.text), strings.TrimSpace(got)
-	pattern := strings.ReplaceAll(regexp.QuoteMeta(want), `\.\.\.`, `(?s:.+?)`)
-	if !regexp.MustCompile(`\A` + pattern + `\z`).MatchString(got) {
-		t.Errorf("README.md:%d shows\n%s\nbut it is\n%s", b.line, want, got)
-	}
-}
-
 var (
 	heading  = regexp.MustCompile(`(?m)^#+ .*$`)
 	tableRow = regexp.MustCompile(`(?m)^\|\s*(.*?)\s*\|`)
@@ -227,12 +148,12 @@ var (
 
 // TestReadmesAreEqual compares what does not depend on the language.
 func TestReadmesAreEqual(t *testing.T) {
-	english, englishProse := blocks(readDocument(t, "README.md"))
-	spanish, spanishProse := blocks(readDocument(t, "README.es.md"))
-	texts := func(list []block) []string {
+	english, englishProse := page.Split(page.Read(t, "README.md"))
+	spanish, spanishProse := page.Split(page.Read(t, "README.es.md"))
+	texts := func(list []page.Block) []string {
 		var all []string
 		for _, b := range list {
-			all = append(all, b.info+"\n"+b.text)
+			all = append(all, b.Info+"\n"+b.Text)
 		}
 		return all
 	}
@@ -303,7 +224,7 @@ var namedFile = regexp.MustCompile("`((?:cmd|internal|docs|e2e)/[^`\\s:*]*|[A-Za
 // internal, where documents name files by their package ("mcp/sse.go").
 func TestDocumentsNameWhatExists(t *testing.T) {
 	for _, name := range documents(t) {
-		text := readDocument(t, name)
+		text := page.Read(t, name)
 		for _, match := range link.FindAllStringSubmatch(text, -1) {
 			target, _, _ := strings.Cut(match[1], "#")
 			if target == "" || strings.Contains(target, "://") {
@@ -335,11 +256,11 @@ func TestDecisionsHaveOneForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	architecture := readDocument(t, "docs/architecture.md")
+	architecture := page.Read(t, "docs/architecture.md")
 	title := regexp.MustCompile(`\A# (\d{4})\. \S`)
 	last := 0
 	for _, name := range files {
-		text := readDocument(t, name)
+		text := page.Read(t, name)
 		if lines := strings.Count(text, "\n"); lines > maxADRLines {
 			t.Errorf("%s has %d lines; a decision fits %d", name, lines, maxADRLines)
 		}
@@ -381,7 +302,7 @@ func TestThreatsAreProven(t *testing.T) {
 			}
 		}
 	}
-	rows := threatRow.FindAllStringSubmatch(readDocument(t, "docs/threats.md"), -1)
+	rows := threatRow.FindAllStringSubmatch(page.Read(t, "docs/threats.md"), -1)
 	if len(rows) < 40 {
 		t.Fatalf("found only %d threats", len(rows))
 	}
@@ -402,14 +323,14 @@ var boundRow = regexp.MustCompile("(?m)^\\| `([a-z/]+\\.go)` \\| `(\\w+)` \\| `(
 
 // TestBoundsAreDocumented holds the table of bounds against the constants.
 func TestBoundsAreDocumented(t *testing.T) {
-	rows := boundRow.FindAllStringSubmatch(readDocument(t, "docs/architecture.md"), -1)
+	rows := boundRow.FindAllStringSubmatch(page.Read(t, "docs/architecture.md"), -1)
 	if len(rows) < 25 {
 		t.Fatalf("found only %d bounds", len(rows))
 	}
 	for _, row := range rows {
 		file, name, value := row[1], row[2], row[3]
 		constant := regexp.MustCompile(`(?m)^\s*(?:const )?` + name + `\s*=\s*` + regexp.QuoteMeta(value) + `(?:\s|$)`)
-		if !constant.MatchString(readDocument(t, filepath.Join("internal", filepath.FromSlash(file)))) {
+		if !constant.MatchString(page.Read(t, filepath.Join("internal", filepath.FromSlash(file)))) {
 			t.Errorf("docs/architecture.md says that %s in %s is %s", name, file, value)
 		}
 	}

@@ -64,6 +64,7 @@ var onlyFor = map[string][]string{
 	"internal/devstack": {"cmd/oauth-mcp-server", "bench/streams", "internal/app", "internal/apptest"},
 	// tests only
 	"internal/apptest":            nil,
+	"internal/apptest/page":       nil,
 	"internal/apptest/pipenet":    nil,
 	"internal/apptest/teststore":  nil,
 	"internal/apptest/wireschema": nil,

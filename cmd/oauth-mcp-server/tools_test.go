@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,6 +14,7 @@ import (
 
 	"tecrolabs.dev/oauth-mcp-server/internal/app"
 	"tecrolabs.dev/oauth-mcp-server/internal/apptest"
+	"tecrolabs.dev/oauth-mcp-server/internal/apptest/page"
 	"tecrolabs.dev/oauth-mcp-server/internal/devstack"
 )
 
@@ -241,38 +241,41 @@ func TestToolsCallFails(t *testing.T) {
 	}
 }
 
-// TestToolsDocument does what docs/tools.md does: it writes the files ("yaml
-// NAME"), runs the commands ("sh run") and wants the output that follows, in which
-// "..." stands for any text.
-func TestToolsDocument(t *testing.T) {
-	text, err := os.ReadFile("../../docs/tools.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Chdir(t.TempDir())
-	ran, output := 0, ""
-	for _, match := range regexp.MustCompile("(?ms)^```([^\n]+)\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
-		info, body := match[1], match[2]
-		if name, ok := strings.CutPrefix(info, "yaml "); ok {
-			writeCatalogue(t, name, body)
-			continue
-		}
-		switch info {
-		case "sh run":
-			got := invokeHere(t.Context(), nil, arguments(t, body)...)
-			ran, output = ran+1, got.stdout
-			if got.stderr != "" {
-				t.Errorf("%s%s", body, got.stderr)
+// TestDocumentsRun does what documents do: it writes the files ("yaml NAME"), runs
+// the commands ("sh run") and wants the output that follows ("text"), or the file
+// that the command has written ("yaml written NAME").
+func TestDocumentsRun(t *testing.T) {
+	for name, least := range map[string]int{"tools.md": 6} {
+		t.Run(name, func(t *testing.T) {
+			fenced, _ := page.Split(page.Read(t, "../../docs/"+name))
+			t.Chdir(t.TempDir())
+			ran, output := 0, ""
+			for _, block := range fenced {
+				problem := ""
+				switch kind, file, _ := strings.Cut(block.Info, " "); {
+				case block.Info == "sh run":
+					if output != "" {
+						t.Errorf("%s:%d: nothing shows what the command before has printed:\n%s", name, block.Line, output)
+					}
+					got := invokeHere(t.Context(), nil, arguments(t, block.Text)...)
+					if ran, output = ran+1, got.stdout; got.stderr != "" {
+						problem = block.Text + got.stderr
+					}
+				case block.Info == "text":
+					problem, output = block.Compare(output), ""
+				case kind == "yaml" && strings.HasPrefix(file, "written "):
+					problem = block.Compare(page.Read(t, strings.TrimPrefix(file, "written ")))
+				case kind == "yaml" && file != "":
+					writeCatalogue(t, file, block.Text)
+				}
+				if problem != "" {
+					t.Errorf("%s: %s", name, problem)
+				}
 			}
-		case "text":
-			want := strings.ReplaceAll(regexp.QuoteMeta(body), `\.\.\.`, `[^\n]+`)
-			if !regexp.MustCompile(`\A` + want + `\z`).MatchString(output) {
-				t.Errorf("docs/tools.md shows\n%s\nbut it is\n%s", body, output)
+			if ran < least || output != "" {
+				t.Errorf("%d commands were run, and %q was printed last: a block is missing, or the parser is broken", ran, output)
 			}
-		}
-	}
-	if ran < 6 {
-		t.Errorf("only %d commands were run: the parser is broken", ran)
+		})
 	}
 }
 

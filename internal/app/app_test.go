@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -183,31 +182,6 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-// freePorts finds three ports in a row that nobody uses.
-func freePorts(t *testing.T) int {
-	t.Helper()
-	for range 50 {
-		first, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := portOf(t, first)
-		_ = first.Close()
-		free := port < 65000
-		for i := 1; free && i <= 2; i++ {
-			next, err := new(net.ListenConfig).Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i)))
-			if free = err == nil; free {
-				_ = next.Close()
-			}
-		}
-		if free {
-			return port
-		}
-	}
-	t.Fatal("no three free ports in a row")
-	return 0
-}
-
 func portOf(t *testing.T, listener net.Listener) int {
 	t.Helper()
 	address, ok := listener.Addr().(*net.TCPAddr)
@@ -221,7 +195,7 @@ func portOf(t *testing.T, listener net.Listener) int {
 func TestDevPrintsWhatToTypeNext(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stdout := &output{wrote: make(chan struct{}, 1)}
-	ended, port := make(chan error, 1), freePorts(t)
+	ended, port := make(chan error, 1), apptest.FreePorts(t)
 	go func() {
 		ended <- app.Dev(ctx, app.DevOptions{
 			Port: port, SignIn: "ana", LogLevel: "warn", LogFormat: "text", Version: "1", Stdout: stdout, Stderr: t.Output(),
@@ -270,7 +244,7 @@ func TestDevSaysWhichPortsItNeeds(t *testing.T) {
 func TestDevExchangesTokens(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stdout, stderr := &output{wrote: make(chan struct{}, 1)}, &output{wrote: make(chan struct{}, 1)}
-	ended, port := make(chan error, 1), freePorts(t)
+	ended, port := make(chan error, 1), apptest.FreePorts(t)
 	go func() {
 		ended <- app.Dev(ctx, app.DevOptions{Port: port, SignIn: "ana", Exchange: true, LogLevel: "info", LogFormat: "json", Stdout: stdout, Stderr: stderr})
 	}()
@@ -294,7 +268,7 @@ func TestDevExchangesTokens(t *testing.T) {
 func TestStackOnlyLeavesTheServerOut(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stdout := &output{wrote: make(chan struct{}, 1)}
-	port := freePorts(t)
+	port := apptest.FreePorts(t)
 	ended := make(chan error, 1)
 	go func() {
 		ended <- app.Dev(ctx, app.DevOptions{Port: port, StackOnly: true, LogLevel: "warn", LogFormat: "text", Stdout: stdout, Stderr: t.Output()})
