@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -262,6 +263,72 @@ func TestDevExchangesTokens(t *testing.T) {
 	}
 	if !strings.Contains(stderr.String(), `"credential":"exchange"`) {
 		t.Errorf("nothing was exchanged:\n%s", stderr)
+	}
+}
+
+// With a catalogue of its own dev publishes what the tools need, finds the secrets
+// that it names, and prints how to list the tools; the printed token may call them.
+func TestDevServesACatalogue(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tools.yaml")
+	const catalogue = `
+upstreams:
+  otus: {url: "${OTUS_URL}", credential: forward}
+  keyed: {url: "https://keyed.example", credential: static, static: {header: X-Api-Key, secret_env: KEY}}
+tools:
+  - name: list_teams
+    description: List the teams.
+    upstream: otus
+    method: GET
+    path: /teams
+    input: {type: object, additionalProperties: false}
+    scopes: [teams:read]
+  - {name: keyed, description: Lists all., upstream: keyed, method: GET, path: /, input: {type: object, additionalProperties: false}}
+`
+	if err := os.WriteFile(file, []byte(catalogue), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stdout := &output{wrote: make(chan struct{}, 1)}
+	ended, port := make(chan error, 1), apptest.FreePorts(t)
+	go func() {
+		ended <- app.Dev(ctx, app.DevOptions{
+			Port: port, SignIn: "ana", ToolsFile: file, LogLevel: "warn", LogFormat: "text", Stdout: stdout, Stderr: t.Output(),
+			LookupEnv: func(name string) (string, bool) { return "0123456789", name == "KEY" },
+		})
+	}()
+	select {
+	case <-stdout.wrote:
+	case err := <-ended:
+		t.Fatalf("dev ended: %v", err)
+	}
+	curl := regexp.MustCompile(`List the tools as Ana[^\n]*\n  curl -s (\S+) -H 'Content-Type: application/json' -H 'Authorization: Bearer ([^']+)' -d '([^']+)'`).FindStringSubmatch(stdout.String())
+	if curl == nil {
+		t.Fatalf("no curl line:\n%s", stdout)
+	}
+	if status, body := request(t, "POST", curl[1], curl[2], curl[3]); status != 200 || !strings.Contains(body, `"name":"list_teams"`) {
+		t.Errorf("the printed list: %d %s", status, body)
+	}
+	const call = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list_teams"}}`
+	if status, body := request(t, "POST", curl[1], curl[2], call); status != 200 || !strings.Contains(body, "Albatros") {
+		t.Errorf("a call with the printed token: %d %s", status, body)
+	}
+	metadata := "http://localhost:" + strconv.Itoa(port) + "/.well-known/oauth-protected-resource"
+	if status, body := request(t, "GET", metadata, "", ""); status != 200 || !strings.Contains(body, `"scopes_supported":["openid","profile","email","offline_access","teams:read"]`) {
+		t.Errorf("the metadata: %d %s", status, body)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("dev stopped with %v", err)
+	}
+}
+
+// A catalogue that cannot be used ends dev before it prints anything.
+func TestDevRefusesABadCatalogue(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "missing.yaml")
+	stdout := &output{}
+	err := app.Dev(t.Context(), app.DevOptions{Port: apptest.FreePorts(t), ToolsFile: missing, LogLevel: "warn", LogFormat: "text", Stdout: stdout, Stderr: t.Output()})
+	if err == nil || !strings.Contains(err.Error(), missing) || stdout.String() != "" {
+		t.Errorf("%v, printed %q", err, stdout)
 	}
 }
 

@@ -24,17 +24,21 @@ type DevOptions struct {
 	Port      int    // of the server; the stack takes the next two
 	SignIn    string // person who is signed in without being asked; "" asks
 	Exchange  bool   // Otus accepts exchanged tokens only, and the server exchanges them
+	ToolsFile string // catalogue instead of the built-in one; "" is that one
 	StackOnly bool   // only the stack, for a server that runs elsewhere on this machine
 	LogLevel  string
 	LogFormat string
 	Version   string
+	// LookupEnv reads the environment variables that ToolsFile names for secrets;
+	// nil has none.
+	LookupEnv func(name string) (string, bool)
 	Stdout    io.Writer
 	Stderr    io.Writer
 }
 
 // Dev runs the server together with a development authorization server and a
 // development Otus API, all on loopback, and prints what to type next. It needs
-// no configuration and reads none.
+// no configuration and reads none but a catalogue, if one is named.
 func Dev(ctx context.Context, opts DevOptions) error {
 	logger, err := telemetry.NewLogger(opts.Stderr, opts.LogLevel, opts.LogFormat)
 	if err != nil {
@@ -64,14 +68,20 @@ func Dev(ctx context.Context, opts DevOptions) error {
 		return group.Wait()
 	}
 	cfg := DevConfig(serverURL, stack.URLs())
+	if opts.ToolsFile != "" {
+		if err := serving(ctx, &cfg, opts.ToolsFile); err != nil {
+			return err
+		}
+	}
 	if !logger.Enabled(ctx, slog.LevelInfo) {
 		cfg.AuditLog = telemetry.AuditOff // a terminal that was promised warnings only
 	}
 	server := Options{
-		Config:   cfg,
-		Logger:   logger,
-		Version:  opts.Version,
-		Listener: listeners[0],
+		Config:    cfg,
+		Logger:    logger,
+		Version:   opts.Version,
+		Listener:  listeners[0],
+		LookupEnv: opts.LookupEnv,
 	}
 	if opts.Exchange {
 		exchanging(&server, stack)
@@ -92,7 +102,7 @@ func Dev(ctx context.Context, opts DevOptions) error {
 		if err := a.awaitReady(ctx); err != nil {
 			return err
 		}
-		token, err := stack.Mint(devstack.Mint{User: "ana"})
+		token, err := stack.Mint(devstack.Mint{User: "ana", Scope: cfg.ScopesSupported.String()})
 		if err != nil {
 			return err
 		}
@@ -111,6 +121,20 @@ func DevConfig(serverURL string, urls devstack.URLs) config.Config {
 	cfg.OtusURL = urls.Otus
 	cfg.OAuthClientID = urls.ClientID
 	return cfg
+}
+
+// serving makes the server serve a catalogue of its own. The scopes that its tools
+// need are published, so that clients ask for them when they sign in.
+func serving(ctx context.Context, cfg *config.Config, toolsFile string) error {
+	cfg.ToolsFile = toolsFile
+	read, err := catalogueOf(*cfg, toolsFile).read(ctx)
+	if err != nil {
+		return err
+	}
+	for _, definition := range read.catalogue.Definitions() {
+		cfg.ScopesSupported = cfg.ScopesSupported.Union(definition.Access.Scopes)
+	}
+	return nil
 }
 
 // exchanging makes Otus accept nothing but tokens for Otus alone, and the server
@@ -191,6 +215,10 @@ func printDev(w io.Writer, opts DevOptions, serverURL string, urls devstack.URLs
 	if opts.SignIn != "" {
 		signIn = opts.SignIn + " is signed in without being asked"
 	}
+	do, message := "Call the tool", `"tools/call","params":{"name":"otus_teams"}`
+	if opts.ToolsFile != "" {
+		do, message = "List the tools", `"tools/list"`
+	}
 	_, err := fmt.Fprintf(w, `oauth-mcp-server %[1]s is ready.
 
   Server                %[2]s
@@ -207,10 +235,10 @@ Connect Claude Code:
 Connect Codex:
   codex mcp add otus --url %[2]s/mcp
 
-Call the tool as Ana, with a token that is good for an hour:
-  curl -s %[2]s/mcp -H 'Content-Type: application/json' -H 'Authorization: Bearer %[7]s' -d '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"otus_teams"}}'
+%[8]s as Ana, with a token that is good for an hour:
+  curl -s %[2]s/mcp -H 'Content-Type: application/json' -H 'Authorization: Bearer %[7]s' -d '{"jsonrpc":"2.0","id":1,"method":%[9]s}'
 
 Stop with Ctrl-C.
-`, opts.Version, serverURL, urls.AuthorizationServer, urls.Otus, urls.TokenForge, signIn, token)
+`, opts.Version, serverURL, urls.AuthorizationServer, urls.Otus, urls.TokenForge, signIn, token, do, message)
 	return err
 }
