@@ -48,7 +48,7 @@ imports:
 		t.Fatalf("%+v", chosen)
 	}
 	text, err := os.ReadFile(file)
-	for _, want := range []string{"from: ../pets.yaml", "credential: forward", "prefix: p_", "tags: [read, write]", "methods: [post]", "max: 3", "deprecated: true"} {
+	for _, want := range []string{"from: ../pets.yaml", "credential: forward # the caller's own token; or exchange", "prefix: p_", "tags: [read, write]", "methods: [post]", "max: 3", "deprecated: true"} {
 		if err != nil || !strings.Contains(string(text), want) {
 			t.Errorf("%v, no %q in\n%s", err, want, text)
 		}
@@ -62,6 +62,9 @@ imports:
 	}
 	if called := invokeHere(t.Context(), nil, "tools", "call", "p_list_pets", "--tools-file", file); !strings.Contains(called.stdout, "GET https://other.example.com/v1/pets\n") {
 		t.Errorf("call: %+v", called)
+	}
+	if own := invokeHere(t.Context(), nil, "tools", "import", "pets.yaml", "--url", "${OTUS_URL}"); !strings.Contains(own.stdout, "url: ${OTUS_URL}\n") {
+		t.Errorf("with a setting: %+v", own)
 	}
 	if again := invokeHere(t.Context(), nil, "tools", "import", "pets.yaml", "-o", file); again.code == exitOK || !strings.Contains(again.stderr, "is there already") {
 		t.Errorf("a file was written over: %+v", again)

@@ -25,7 +25,7 @@ type ImportOptions struct {
 	Document   string // a file or an https URL
 	Directory  string // where the catalogue will be: names of files start there
 	Upstream   string // name for the API
-	URL        string // of the API; "" is the first server of the document
+	URL        string // of the API, in which ${OTUS_URL} can stand; "" is the first server of the document
 	Credential string
 
 	Offer      string // tools or search
@@ -66,8 +66,11 @@ type writtenImport struct {
 	Max        int          `yaml:"max,omitempty"`
 }
 
-// credentialHint stands beside the one line that nobody can guess.
-const credentialHint = "or forward (the caller's own token), exchange, client_credentials, static"
+// credentialHints stand beside the one line that nobody can guess.
+var credentialHints = map[string]string{
+	tool.CredentialNone:    "or forward (the caller's own token), exchange, client_credentials, static",
+	tool.CredentialForward: "the caller's own token; or exchange, client_credentials, static, none",
+}
 
 // ImportTools writes a catalogue whose tools are operations of a document, once
 // it is known that a server would take it. Notes are what was left out or
@@ -92,7 +95,7 @@ func ImportTools(ctx context.Context, w io.Writer, opts ImportOptions) (notes []
 		return nil, err
 	}
 	// With two lines for the comment, problems have the lines of what is written.
-	catalogue, err := tool.Load(append([]byte("\n\n"), text...), nil)
+	catalogue, err := tool.Load(append([]byte("\n\n"), text...), catalogueOf(opts.Config, "").variables)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +165,7 @@ func (o ImportOptions) catalogue(from string) ([]byte, error) {
 	if !o.Exclude.empty() {
 		one.Exclude = &o.Exclude
 	}
-	credential := yaml.Node{Kind: yaml.ScalarNode, Value: o.Credential, LineComment: credentialHint}
+	credential := yaml.Node{Kind: yaml.ScalarNode, Value: o.Credential, LineComment: credentialHints[o.Credential]}
 	var b bytes.Buffer
 	encoder := yaml.NewEncoder(&b)
 	encoder.SetIndent(2)
