@@ -86,6 +86,14 @@ func (o walkOutput) count(fits func(sent) bool) int {
 // client got as tokens must not be in the server's logs.
 func walk(t *testing.T, system *apptest.System, script string, input walkInput) walkOutput {
 	t.Helper()
+	output := runWalk(t, script, input)
+	system.Secret(output.Tokens...)
+	return output
+}
+
+// runWalk is walk against a server that a test has started otherwise.
+func runWalk(t *testing.T, script string, input walkInput) walkOutput {
+	t.Helper()
 	encoded, err := json.Marshal(input)
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +103,6 @@ func walk(t *testing.T, system *apptest.System, script string, input walkInput) 
 	if err := json.Unmarshal(stdout, &output); err != nil {
 		t.Fatalf("%s answered no JSON (%v): %s", script, err, stdout)
 	}
-	system.Secret(output.Tokens...)
 	return output
 }
 
