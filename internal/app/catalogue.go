@@ -108,7 +108,8 @@ func LintTools(ctx context.Context, path string, cfg config.Config, strict bool)
 	if err == nil {
 		var read readCatalogue
 		if read, err = source.read(ctx); err == nil {
-			lint.Tools, lint.Warnings, lint.Notes = len(read.catalogue.Definitions()), append(lint.Warnings, warnings...), read.notes
+			lint.Tools, lint.Notes = len(read.catalogue.Definitions()), read.notes
+			lint.Warnings = append(append(lint.Warnings, warnings...), read.warnings...)
 			return lint, nil
 		}
 	}

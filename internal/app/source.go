@@ -43,6 +43,7 @@ type readCatalogue struct {
 	catalogue *tool.Catalogue
 	files     []imports.File // it, and the documents that come from files; complete even with an error
 	notes     []string
+	warnings  []string // of imports
 }
 
 // read reads the catalogue and the documents that it imports.
@@ -66,7 +67,7 @@ func (s catalogueSource) read(ctx context.Context) (readCatalogue, error) {
 	defer transport.CloseIdleConnections()
 	resolved, err := imports.Resolve(ctx, catalogue, imports.Config{Directory: filepath.Dir(s.path), Transport: transport})
 	result.files = append(result.files, resolved.Files...)
-	result.catalogue, result.notes = resolved.Catalogue, resolved.Notes
+	result.catalogue, result.notes, result.warnings = resolved.Catalogue, resolved.Notes, resolved.Warnings
 	if err != nil {
 		return result, fmt.Errorf("%s: %w", s.name(), err)
 	}

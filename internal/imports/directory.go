@@ -34,8 +34,9 @@ type entry struct {
 	listing   tool.Listing
 }
 
-// add takes in what an import chose of a document.
-func (d *directory) add(rules *tool.Import, document *openapi.Document, selected []openapi.Operation) error {
+// add takes in what an import chose of a document, and returns the names of what
+// changes something for everybody with a valid token.
+func (d *directory) add(rules *tool.Import, document *openapi.Document, selected []openapi.Operation) (open []string, err error) {
 	if d.entries == nil {
 		d.entries = map[string]entry{}
 	}
@@ -44,19 +45,24 @@ func (d *directory) add(rules *tool.Import, document *openapi.Document, selected
 		if err != nil {
 			continue // it cannot be called, see Resolve's notes
 		}
-		treated := rules.Treat(operation.Key(), tool.Declaration{Definition: tool.Definition{Name: operation.Name, Access: tool.Access{Scopes: scopes}}})
+		treated := rules.Treat(operation.Key(), tool.Declaration{
+			Definition: tool.Definition{Name: operation.Name, Access: tool.Access{Scopes: scopes}}, Method: operation.Method,
+		})
 		if other, taken := d.entries[treated.Name]; taken {
-			return fmt.Errorf("the operation name %q is taken by %s; set the prefix of the import, or override the name", treated.Name, other.operation.Key())
+			return nil, fmt.Errorf("the operation name %q is taken by %s; set the prefix of the import, or override the name", treated.Name, other.operation.Key())
 		}
 		d.entries[treated.Name] = entry{document, operation, rules, tool.Listing{
 			Name: treated.Name, Summary: cmp.Or(operation.Summary, operation.Description), Method: operation.Method, Path: operation.Path,
 			Access: treated.Access,
 		}}
+		if treated.OpensWrites() {
+			open = append(open, treated.Name)
+		}
 		operation.Name = treated.Name
 		d.list = append(d.list, operation)
 	}
 	d.about = append(d.about, about(document, selected))
-	return nil
+	return open, nil
 }
 
 // about says what the operations of a document are for.

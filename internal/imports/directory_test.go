@@ -25,7 +25,7 @@ func searched(tb testing.TB, text, entry string) *directory {
 		tb.Fatal(err)
 	}
 	found := &directory{}
-	if err := found.add(&list[0], document, selected); err != nil {
+	if _, err := found.add(&list[0], document, selected); err != nil {
 		tb.Fatal(err)
 	}
 	found.index = openapi.NewIndex(found.list)

@@ -25,6 +25,7 @@ type Result struct {
 	Catalogue *tool.Catalogue
 	Files     []File   // that were read, or should have been
 	Notes     []string // what was left out or decided, for the operator
+	Warnings  []string // what is likely to be a mistake of the catalogue
 }
 
 // maxNotes bounds the notes about one import.
@@ -93,6 +94,14 @@ func (r *resolver) note(i *tool.Import, text string) {
 	r.result.Notes = append(r.result.Notes, Prefix(i)+text)
 }
 
+// warn tells of operations that change something for everybody with a valid token.
+func (r *resolver) warn(i *tool.Import, open []string) {
+	if len(open) > 0 {
+		r.result.Warnings = append(r.result.Warnings, Prefix(i)+fmt.Sprintf(
+			"everybody with a valid token may make changes with %d of these operations, such as %s; declare scopes or a rule, or default: deny", len(open), open[0]))
+	}
+}
+
 // add makes tools of what one import chooses.
 func (r *resolver) add(ctx context.Context, i *tool.Import) error {
 	document, err := r.document(ctx, i.From)
@@ -119,7 +128,9 @@ func (r *resolver) add(ctx context.Context, i *tool.Import) error {
 		r.note(i, fmt.Sprintf("the document's paths begin at %s, and the upstream's URL is %s; the paths of the two URLs should be the same", strings.Join(document.Servers[:min(len(document.Servers), 3)], ", "), upstream.URL))
 	}
 	if i.Search {
-		return r.found.add(i, document, selected)
+		open, err := r.found.add(i, document, selected)
+		r.warn(i, open)
+		return err
 	}
 	return r.tools(ctx, i, document, selected)
 }
@@ -146,6 +157,7 @@ func (r *resolver) document(ctx context.Context, from string) (*openapi.Document
 // tools declares the chosen operations.
 func (r *resolver) tools(ctx context.Context, i *tool.Import, document *openapi.Document, selected []openapi.Operation) error {
 	var problems []error
+	var open []string // names
 	notes := 0
 	for _, operation := range selected {
 		details, err := document.Details(ctx, operation)
@@ -167,7 +179,11 @@ func (r *resolver) tools(ctx context.Context, i *tool.Import, document *openapi.
 		d := i.Treat(operation.Key(), declaration(operation, details))
 		d.Origin = Prefix(i) + fmt.Sprintf("line %d: %s", operation.Line, operation.Key())
 		r.imported.Tools = append(r.imported.Tools, d)
+		if d.OpensWrites() {
+			open = append(open, d.Name)
+		}
 	}
+	r.warn(i, open)
 	return errors.Join(problems...)
 }
 

@@ -388,3 +388,37 @@ func TestServers(t *testing.T) {
 		t.Errorf("%v, %v", missing, wrong)
 	}
 }
+
+// TestChangesThatEverybodyMayMake warns of them, however the operations are offered.
+func TestChangesThatEverybodyMayMake(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	write(t, directory, "pets.yaml", pets)
+	for entry, open := range map[string]string{
+		"":                                    "",
+		"security: ignore":                    "1 of these operations, such as add_pet;",
+		"security: ignore, deprecated: true":  "2 of these operations, such as add_pet;",
+		"security: ignore, rule: 'true'":      "",
+		"security: ignore, scopes: [all]":     "",
+		"security: ignore, prefix: x_":        "1 of these operations, such as x_add_pet;",
+		"security: ignore, confirm: true":     "1 of these operations, such as add_pet;",
+		"exclude: {methods: [post]}":          "",
+		"override: {addPet: {scopes: []}}":    "1 of these operations, such as add_pet;",
+		"override: {addPet: {rule: 'false'}}": "",
+		"security: ignore, override: {addPet: {annotations: {read_only: true}}}": "", // a POST can be a search
+	} {
+		for _, offer := range []string{"tools", "search"} {
+			result, err := resolve(t, directory, nil, strings.TrimSuffix("from: pets.yaml, offer: "+offer+", "+entry, ", "))
+			if err != nil {
+				t.Errorf("%s, %s: %v", offer, entry, err)
+			}
+			var want []string
+			if open != "" {
+				want = []string{"line 3: imports[0] (pets.yaml): everybody with a valid token may make changes with " + open + " declare scopes or a rule, or default: deny"}
+			}
+			if diff := cmp.Diff(want, result.Warnings); diff != "" {
+				t.Errorf("%s, %s (-want +got):\n%s", offer, entry, diff)
+			}
+		}
+	}
+}

@@ -101,10 +101,22 @@ func (l *linter) effects(tool *declaredTool, entry strictyaml.Object) {
 	if readOnly && method != http.MethodPost { // a POST can be a search
 		l.Add(node, at, "read_only: true cannot be right for %s, and clients call what is read only without asking", method)
 	}
-	if access := tool.definition.Access; !readOnly && len(access.Scopes) == 0 && access.Rule == nil && !access.Nobody {
+	if opensWrites(method, tool.definition) {
 		l.Add(entry.Node, entry.At("scopes"), "everybody with a valid token may call this %s; declare scopes or a rule, or default: deny", method)
 	}
 }
+
+// opensWrites reports whether a tool changes something for everybody with a valid
+// token.
+func opensWrites(method string, d Definition) bool {
+	readOnly := d.Annotations != nil && d.Annotations.ReadOnlyHint != nil && *d.Annotations.ReadOnlyHint
+	asks := len(d.Access.Scopes) > 0 || d.Access.Rule != nil || d.Access.Nobody
+	return !slices.Contains(safeMethods, method) && !readOnly && !asks
+}
+
+// OpensWrites reports whether the tool changes something for everybody with a
+// valid token: what [Lint] warns of in tools that are written out.
+func (d Declaration) OpensWrites() bool { return opensWrites(d.Method, d.Definition) }
 
 // bounding are the keywords of which one is enough to say what a text may be.
 var bounding = []string{"maxLength", "enum", "const", "pattern", "format", "$ref"}
