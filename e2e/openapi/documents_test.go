@@ -1,6 +1,7 @@
 // Package openapi holds the import of OpenAPI documents against documents that
-// nobody here wrote, as their makers publish them, and against a reader of
-// OpenAPI that is not ours.
+// nobody here wrote, as their makers publish them, and against readers of OpenAPI
+// and JSON Schema that are not ours. What the documents become is served by a whole
+// server, listed, searched and called; a stub of the API judges what arrives.
 //
 // The documents are npm packages, pinned in package.json; "npm ci" in this folder
 // brings them.
@@ -47,9 +48,9 @@ var documents = map[string]document{
 // catalogue has far fewer.
 const maxWorked = 40
 
-// read returns the text of a document. A missing installation is a failure,
+// textOf returns the text of a document. A missing installation is a failure,
 // because a test that is skipped proves nothing.
-func read(t *testing.T, d document) []byte {
+func textOf(t *testing.T, d document) []byte {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("node_modules", filepath.FromSlash(d.path)))
 	if err != nil {
@@ -73,16 +74,14 @@ type operation struct {
 	details *openapi.Details
 }
 
-// TestReq072_Documents imports every document and prints what that costs (the
-// memory it wants to be bounded is what stays), compares operations and
-// parameters with kin-openapi, and lets that read calls back.
+// TestReq072_Documents reads every document, prints what that costs (the memory
+// that stays is bounded), and compares operations and parameters with kin-openapi.
 func TestReq072_Documents(t *testing.T) {
 	const perByte = 32 // bytes that stay for one of a document, at most
-	total := 0
 	for _, name := range slices.Sorted(maps.Keys(documents)) {
 		t.Run(name, func(t *testing.T) {
 			d := documents[name]
-			text := read(t, d)
+			text := textOf(t, d)
 			before, start := heap(), time.Now()
 			loaded := load(t, text)
 			took, used := time.Since(start), heap()-before
@@ -105,18 +104,12 @@ func TestReq072_Documents(t *testing.T) {
 			if count != len(loaded.Operations)+len(loaded.Problems) {
 				t.Errorf("kin-openapi sees %d operations, we %d and %d unusable", count, len(loaded.Operations), len(loaded.Problems))
 			}
-			compared, readBack := 0, 0
+			compared := 0
 			for _, one := range worked {
 				compared += compare(t, one, theirs)
-				arguments, unlike := invent(t, one.details)
-				readBack += call(t, one, theirs, arguments, unlike)
 			}
-			total += readBack
-			t.Logf("%d parameters compared, %d read back", compared, readBack)
+			t.Logf("%d parameters compared", compared)
 		})
-	}
-	if total < 400 {
-		t.Errorf("only %d parameters were read back", total)
 	}
 }
 

@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"mime"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -12,6 +13,10 @@ import (
 
 // bodyKinds is the order in which a body's kinds are preferred.
 var bodyKinds = []BodyKind{BodyJSON, BodyForm, BodyMultipart, BodyText, BodyBinary}
+
+// bodiless are the methods for whose bodies HTTP has no meaning (RFC 9110 sections
+// 9.3.1, 9.3.2 and 9.3.7). OpenAPI 3.0 has them ignored, and later versions avoided.
+var bodiless = []string{http.MethodGet, http.MethodHead, http.MethodOptions}
 
 // bodyKind returns how a body of a media type is written, and false for those
 // that arguments cannot become: other kinds of multipart.
@@ -50,6 +55,13 @@ func (w *worker) body(o Operation) (*yaml.Node, error) {
 		return nil, err
 	}
 	body := &Body{Argument: bodyArgument, Required: flag(get(node, "required"))}
+	switch {
+	case slices.Contains(bodiless, o.Method) && body.Required:
+		return nil, problem(node, "a %s request has no body, and this operation wants one", o.Method)
+	case slices.Contains(bodiless, o.Method):
+		w.note(node, "a %s request has no body; the tool sends none", o.Method)
+		return nil, nil
+	}
 	declared := chooseMedia(get(node, "content"), body)
 	switch {
 	case declared == nil && body.Required:

@@ -136,6 +136,12 @@ func (w *worker) bodySchema(s *schemas, content *yaml.Node) (object, error) {
 			property.set("contentEncoding", []byte(`"base64"`))
 		}
 		return property, nil
+	case BodyForm, BodyMultipart:
+		property, err := s.convert(get(content, "schema"), 0)
+		if err == nil && !property.has("type") {
+			property.set("type", []byte(`"object"`)) // whose members are the fields; documents leave it to the media type
+		}
+		return property, err
 	default:
 		return s.convert(get(content, "schema"), 0)
 	}

@@ -82,6 +82,14 @@ func TestReq073_SchemasBecomeOfTheirOwn(t *testing.T) {
 		"slips are left out": {
 			"3.0.0", `{type: file, minLength: "1", maximum: abc, required: true, pattern: "(?=a)", items: [{}], enum: a, allOf: [], properties: [], minItems: -1}`, "", `{}}`,
 		},
+		"alternatives with a discriminator": {
+			"3.0.0", `{oneOf: [{title: a}, {title: b}], discriminator: {propertyName: kind}, nullable: true}`, "",
+			`{"anyOf":[{"x-discriminator":"kind","anyOf":[{"title":"a"},{"title":"b"}]},{"type":"null"}]}}`,
+		},
+		"two lists of alternatives": {
+			"3.1.0", `{oneOf: [{title: a}], anyOf: [{title: b}], discriminator: {propertyName: kind}}`, "",
+			`{"oneOf":[{"title":"a"}],"anyOf":[{"title":"b"}],"x-discriminator":"kind"}}`,
+		},
 		"patterns of properties": {
 			"3.1.0", `{patternProperties: {"(?!a)": {}, "^b": {}}, additionalProperties: false}`, "", `{"patternProperties":{"^b":{}}}}`,
 		},
@@ -261,7 +269,10 @@ func TestBodies(t *testing.T) {
 				{Write: paramstyle.Parameter{Name: "d", Style: paramstyle.Form, Explode: true, JSON: true}},
 				{Write: paramstyle.Parameter{Name: "e", Style: paramstyle.SpaceDelimited}},
 			}},
-			`{"properties":{"a":{"type":"string"},"b":{"type":"object"},"c":{"type":"object"},"d":{"type":"array","items":{"type":"object"}},"e":{"type":"array"}}}`,
+			`{"properties":{"a":{"type":"string"},"b":{"type":"object"},"c":{"type":"object"},"d":{"type":"array","items":{"type":"object"}},"e":{"type":"array"}},"type":"object"}`,
+		},
+		"a form of anything": {
+			"{application/x-www-form-urlencoded: {schema: {}}}", Body{Kind: BodyForm, ContentType: "application/x-www-form-urlencoded"}, `{"type":"object"}`,
 		},
 		"multipart": {
 			`{multipart/form-data: {schema: {properties: {file: {type: string, format: binary}, files: {type: array, items: {type: string, format: binary}}, note: {type: string}}}, encoding: {file: {contentType: image/png}}}}`,
@@ -270,7 +281,7 @@ func TestBodies(t *testing.T) {
 				{Write: paramstyle.Parameter{Name: "files", Style: paramstyle.Form, Explode: true}, Base64: true},
 				{Write: paramstyle.Parameter{Name: "note", Style: paramstyle.Form, Explode: true}},
 			}},
-			`{"properties":{"file":{"type":"string","contentEncoding":"base64"},"files":{"type":"array","items":{"type":"string","contentEncoding":"base64"}},"note":{"type":"string"}}}`,
+			`{"properties":{"file":{"type":"string","contentEncoding":"base64"},"files":{"type":"array","items":{"type":"string","contentEncoding":"base64"}},"note":{"type":"string"}},"type":"object"}`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -287,6 +298,17 @@ func TestBodies(t *testing.T) {
 	}
 }
 
+// A body that means nothing and can be left out does not cost the operation.
+func TestBodiesWithoutMeaningAreLeftOut(t *testing.T) {
+	for _, method := range []string{"GET", "HEAD", "OPTIONS"} {
+		document := mustLoad(t, "openapi: 3.1.0\npaths: {/x: {"+strings.ToLower(method)+": {requestBody: {content: {application/json: {}}}}}}")
+		got := mustDetails(t, document, method+" /x")
+		if want := "line 2: a " + method + " request has no body; the tool sends none"; got.Body != nil || len(got.Notes) != 1 || got.Notes[0] != want {
+			t.Errorf("the body %v, and the notes %q", got.Body, got.Notes)
+		}
+	}
+}
+
 func TestDetailsAreRefused(t *testing.T) {
 	for name, tc := range map[string]struct{ operation, want string }{
 		"a name nobody declares":    {`/{id}: {get: {}}`, `the path has {id}, and no parameter with in: path declares it`},
@@ -296,6 +318,7 @@ func TestDetailsAreRefused(t *testing.T) {
 		"a style of elsewhere":      {`/x: {get: {parameters: [{name: a, in: query, style: matrix}]}}`, `has the style "matrix", which is not one for in: query`},
 		"content that is not JSON":  {`/x: {get: {parameters: [{name: a, in: query, content: {application/xml: {}}}]}}`, `is not declared as JSON`},
 		"a body of several parts":   {`/x: {post: {requestBody: {required: true, content: {multipart/mixed: {}}}}}`, `no media type that arguments can become`},
+		"a body of a GET":           {`/x: {get: {requestBody: {required: true, content: {application/json: {}}}}}`, `a GET request has no body`},
 		"a field in another style":  {`/x: {post: {requestBody: {content: {multipart/form-data: {schema: {properties: {a: {}}}, encoding: {a: {style: label}}}}}}}`, `style "label"`},
 		"scopes without end":        {"/x: {get: {security: [{oauth: [" + manyScopes(65) + "]}]}}", `more than the 64 scopes`},
 		"references in a circle":    {`/x: {get: {parameters: [{$ref: "#/components/parameters/a"}]}}`, `in a circle`},

@@ -191,6 +191,7 @@ func (s *schemas) translate(result *object, node *yaml.Node) {
 	if property := text(get(get(node, "discriminator"), "propertyName")); property != "" {
 		// Its mapping holds references into the document, which mean nothing here.
 		result.add("x-discriminator", appendText(nil, property))
+		chooseAny(result)
 	}
 	if s.direction == request {
 		s.withhold(result, node, "readOnly")
@@ -208,6 +209,16 @@ func (s *schemas) translate(result *object, node *yaml.Node) {
 	exclusive(result, node, "exclusiveMaximum", "maximum")
 	if flag(get(node, "nullable")) {
 		nullable(result)
+	}
+}
+
+// chooseAny makes anyOf of oneOf where a discriminator chooses. OpenAPI looks at the
+// alternative that it names; of others many fit as well in real documents, where
+// whatever is not required matches, and then oneOf refuses every value there is.
+func chooseAny(result *object) {
+	if alternatives := result.get("oneOf"); alternatives != nil && !result.has("anyOf") {
+		result.remove("oneOf")
+		result.set("anyOf", alternatives)
 	}
 }
 

@@ -17,13 +17,14 @@ import (
 const maxFileName = 255
 
 // writeMultipart writes entries as parts of multipart/form-data (RFC 7578); a
-// list becomes a part for each of its items (section 4.3).
+// list becomes a part for each of its items, whatever they are (section 4.3, and
+// OpenAPI 3.2 section 4.15: the type of a list's parts is that of its items).
 func writeMultipart(entries []entry) (content []byte, contentType string, err error) {
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
 	for _, e := range entries {
 		items := []json.RawMessage{e.value}
-		if list, ok := shape.Array(e.value); ok && (e.field.Base64 || !isNested(e.value)) {
+		if list, ok := shape.Array(e.value); ok {
 			items = list
 		}
 		names, err := e.fileNames(len(items))

@@ -245,16 +245,17 @@ body:
     note: note
     tags: tag
     meta: meta
+    rows: row
 input:
   type: object
-  properties: {file: {type: string}, note: {type: [string, number, "null"]}, tags: {type: array}, meta: {type: object}}
+  properties: {file: {type: string}, note: {type: [string, number, "null"]}, tags: {type: array}, meta: {type: object}, rows: {type: array}}
   additionalProperties: false`)
-	request, body, err := requestOf(t, catalogue, `{"file":"iVBO","note":"--x\r\nContent-Type: evil","tags":["a",2.50],"meta":{"a":1}}`)
+	request, body, err := requestOf(t, catalogue, `{"file":"iVBO","note":"--x\r\nContent-Type: evil","tags":["a",2.50],"meta":{"a":1},"rows":[{"b":2},[3]]}`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
-		`up"load up"load image/png ` + "\x89PN", `meta  application/json {"a":1}`, "note   --x\r\nContent-Type: evil", "tag   a", "tag   2.50",
+		`up"load up"load image/png ` + "\x89PN", `meta  application/json {"a":1}`, "note   --x\r\nContent-Type: evil", `row  application/json {"b":2}`, "row  application/json [3]", "tag   a", "tag   2.50",
 	}
 	if diff := cmp.Diff(want, parts(t, request, body)); diff != "" {
 		t.Errorf("parts (-want +got):\n%s", diff)
