@@ -44,8 +44,12 @@ func Resolve(ctx context.Context, catalogue *tool.Catalogue, cfg Config) (Result
 	r := &resolver{Config: cfg, result: &result, read: map[string]*source{}, found: &directory{}}
 	var problems []error
 	for i := range list {
+		r.notes = 0
 		if err := r.add(ctx, &list[i]); err != nil {
 			problems = append(problems, where(&list[i], err))
+		}
+		if more := r.notes - maxNotes; more > 0 {
+			result.Notes = append(result.Notes, fmt.Sprintf("%sand %d more notes", Prefix(&list[i]), more))
 		}
 	}
 	if err := errors.Join(problems...); err != nil {
@@ -70,6 +74,7 @@ type resolver struct {
 	hashes   []string
 	imported tool.Imported
 	found    *directory
+	notes    int // about the import that is worked on
 }
 
 // source is one document.
@@ -90,8 +95,11 @@ func where(i *tool.Import, err error) error {
 	return errors.Join(lines...)
 }
 
+// note tells the operator, within maxNotes.
 func (r *resolver) note(i *tool.Import, text string) {
-	r.result.Notes = append(r.result.Notes, Prefix(i)+text)
+	if r.notes++; r.notes <= maxNotes {
+		r.result.Notes = append(r.result.Notes, Prefix(i)+text)
+	}
 }
 
 // warn tells of operations that change something for everybody with a valid token.
@@ -115,17 +123,21 @@ func (r *resolver) add(ctx context.Context, i *tool.Import) error {
 	if err != nil {
 		return err
 	}
-	for at, problem := range document.Problems {
-		if at == maxNotes {
-			r.note(i, fmt.Sprintf("%d more operations are left out", len(document.Problems)-at))
-			break
+	selected = slices.DeleteFunc(selected, func(o openapi.Operation) bool {
+		if tool.IsMethod(o.Method) {
+			return false
 		}
+		r.note(i, fmt.Sprintf("left out: line %d: %s: %s is no method for tools", o.Line, o.Key(), o.Method))
+		return true
+	})
+	for _, problem := range document.Problems {
 		r.note(i, "left out: "+problem.Error())
 	}
 	upstreams := r.result.Catalogue.Upstreams()
 	upstream := upstreams[slices.IndexFunc(upstreams, func(u tool.Upstream) bool { return u.Name == i.Upstream })]
 	if !samePath(document.Servers, upstream.URL) {
-		r.note(i, fmt.Sprintf("the document's paths begin at %s, and the upstream's URL is %s; the paths of the two URLs should be the same", strings.Join(document.Servers[:min(len(document.Servers), 3)], ", "), upstream.URL))
+		r.note(i, fmt.Sprintf("the document's paths begin at %s, and the upstream's URL is %s; the paths of the two URLs should be the same",
+			strings.Join(document.Servers[:min(len(document.Servers), 3)], ", "), upstream.URL))
 	}
 	if i.Search {
 		open, err := r.found.add(i, document, selected)
@@ -158,7 +170,6 @@ func (r *resolver) document(ctx context.Context, from string) (*openapi.Document
 func (r *resolver) tools(ctx context.Context, i *tool.Import, document *openapi.Document, selected []openapi.Operation) error {
 	var problems []error
 	var open []string // names
-	notes := 0
 	for _, operation := range selected {
 		details, err := document.Details(ctx, operation)
 		if ctx.Err() != nil {
@@ -169,9 +180,7 @@ func (r *resolver) tools(ctx context.Context, i *tool.Import, document *openapi.
 			continue
 		}
 		for _, note := range details.Notes {
-			if notes++; notes <= maxNotes {
-				r.note(i, operation.Key()+": "+note)
-			}
+			r.note(i, operation.Key()+": "+note)
 		}
 		if details.Servers != nil {
 			r.note(i, operation.Key()+": the operation has a server of its own; calls go to the upstream")

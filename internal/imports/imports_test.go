@@ -276,6 +276,44 @@ func TestOperationsThatCannotBeTools(t *testing.T) {
 	}
 }
 
+// OpenAPI 3.2 has methods that tools do not.
+func TestOtherMethodsAreLeftOut(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	text := strings.Replace(pets, "openapi: 3.1.0", "openapi: 3.2.0", 1)
+	text = strings.Replace(text, "  /odd/", "  /search:\n    query: {operationId: searchPets, responses: {}}\n    additionalOperations: {COPY: {operationId: copyPets, responses: {}}}\n  /odd/", 1)
+	write(t, directory, "pets.yaml", text)
+	for _, entry := range []string{"from: pets.yaml", "from: pets.yaml, offer: search"} {
+		result, err := resolve(t, directory, nil, entry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"left out: line 30: searchPets: QUERY is no method for tools", "left out: line 31: copyPets: COPY is no method for tools"} {
+			if !slices.ContainsFunc(result.Notes, func(note string) bool { return strings.Contains(note, want) }) {
+				t.Errorf("%s: no note %q in %q", entry, want, result.Notes)
+			}
+		}
+		if entry == "from: pets.yaml" && names(result.Catalogue) != "add_pet list_pets" {
+			t.Errorf("tools: %s", names(result.Catalogue))
+		}
+	}
+}
+
+func TestNotesAreBounded(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	var b strings.Builder
+	b.WriteString("openapi: 3.2.0\ninfo: {title: x, version: '1'}\npaths:\n  /a: {get: {responses: {}}}\n")
+	for i := range 2 * maxNotes {
+		fmt.Fprintf(&b, "  /a%d: {additionalOperations: {COPY: {responses: {}}}}\n", i)
+	}
+	write(t, directory, "pets.yaml", b.String())
+	result, err := resolve(t, directory, nil, "from: pets.yaml, offer: search")
+	if err != nil || len(result.Notes) != maxNotes+1 || !strings.HasSuffix(result.Notes[maxNotes], "and 100 more notes") {
+		t.Errorf("%d notes, %v", len(result.Notes), err)
+	}
+}
+
 func TestTheUpstreamsPathIsCompared(t *testing.T) {
 	t.Parallel()
 	for server, same := range map[string]bool{

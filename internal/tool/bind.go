@@ -21,6 +21,9 @@ var methods = []string{
 	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
 }
 
+// IsMethod reports whether a tool may declare the method.
+func IsMethod(method string) bool { return slices.Contains(methods, method) }
+
 // bodyMethods lists those whose requests may have a body. In a DELETE it means
 // what the API says it means (RFC 9110 section 9.3.5).
 var bodyMethods = []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
@@ -76,7 +79,7 @@ func (d Declaration) bind(input *schema.Schema) (binding, response, []fault) {
 		b.arguments, _ = input.Members()
 		b.required = input.Required()
 	}
-	if d.Method != "" && !slices.Contains(methods, d.Method) {
+	if d.Method != "" && !IsMethod(d.Method) {
 		b.fault(partMethod, 0, "unknown method %q; write one of: %s", strictyaml.Clip(d.Method), strings.Join(methods, ", "))
 	}
 	b.path()

@@ -69,12 +69,12 @@ const (
 		`"required":["query"],"additionalProperties":false}`
 	callSchema = `{"type":"object","properties":{` +
 		`"operation":{"type":"string","minLength":1,"maxLength":128,"description":"The name of an operation that search_operations has shown"},` +
-		`"arguments":{"type":"object","description":"Its arguments, as its schema says. Leave it out for none."}},` +
+		`"arguments":{"type":["object","null"],"description":"Its arguments, as its schema says. Leave it out for none."}},` +
 		`"required":["operation"],"additionalProperties":false}`
 	foundSchema = `{"type":"object","properties":{` +
 		`"operations":{"type":"array","items":{"type":"object","properties":{` +
 		`"operation":{"type":"string"},"summary":{"type":"string"},"request":{"type":"string"},` +
-		`"arguments":{"type":"object","description":"JSON Schema of its arguments"}},"required":["operation","request"]}},` +
+		`"arguments":{"type":["object","null"],"description":"JSON Schema of its arguments"}},"required":["operation","request"]}},` +
 		`"note":{"type":"string"}},"required":["operations"]}`
 )
 

@@ -202,6 +202,7 @@ func TestReq055_CallsOfOperationsAreJudged(t *testing.T) {
 		"no operation":      {`{"arguments":{}}`, refused(`"operation" is missing`)},
 		"another argument":  {`{"operation":"get","arguments":{"id":"7","x":1}}`, refused(`There is no argument "x"`)},
 		"without arguments": {`{"operation":"get"}`, refused(`"id" is missing`)},
+		"null":              {`{"operation":"get","arguments":null}`, refused(`"id" is missing`)},
 		"beside arguments":  {`{"operation":"get","id":"7"}`, refused(`There is no argument "id"`)},
 		"a tool":            {`{"operation":"otus_teams"}`, refused(`There is no operation "otus_teams"`)},
 		"broken": {`{"operation":"odd"}`, func(t *testing.T, result Result, err error) {
