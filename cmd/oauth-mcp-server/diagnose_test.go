@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/apptest"
+	"tecrolabs.dev/oauth-mcp-server/internal/config"
 	"tecrolabs.dev/oauth-mcp-server/internal/devstack"
 )
 
@@ -69,6 +70,14 @@ func TestLoginVerifyExplain(t *testing.T) {
 	info, err := os.Stat(file)
 	if err != nil || written.code != exitOK || written.stdout != "" || info.Mode().Perm() != 0o600 {
 		t.Errorf("login --output: %+v, %v", written, err)
+	}
+}
+
+// A server that takes bound tokens only is a good one too.
+func TestVerifyWhereDPoPIsRequired(t *testing.T) {
+	system := apptest.Start(t, apptest.WithConfig(func(c *config.Config) { c.DPoP = "required" }))
+	if got := invoke(t, nil, "verify", system.URL); got.code != exitOK || !strings.Contains(got.stdout, "DPoP, nothing else") {
+		t.Errorf("code %d\n%s", got.code, got.stdout)
 	}
 }
 

@@ -19,32 +19,36 @@ const tchar = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN
 // maxParameters bounds what is read of one header.
 const maxParameters = 64
 
-// bearerChallenge returns the one Bearer challenge of an answer. Every challenge
-// of the header must be as RFC 9110 section 11.6.1 has it.
-func bearerChallenge(h http.Header) (challenge, error) {
+// tokenChallenge returns the one challenge of an answer that asks for an access
+// token: Bearer or, of a server that takes bound tokens only, DPoP (RFC 9449
+// section 7.1). Every challenge of the header must be as RFC 9110 section 11.6.1
+// has it.
+func tokenChallenge(h http.Header) (challenge, error) {
 	values := h.Values("Www-Authenticate")
 	if len(values) == 0 {
 		return challenge{}, errors.New("there is no WWW-Authenticate header")
 	}
-	var found []challenge
+	found := map[string][]challenge{} // by scheme in small letters
 	for _, value := range values {
 		parsed, err := parseChallenges(value)
 		if err != nil {
 			return challenge{}, fmt.Errorf("WWW-Authenticate %q: %w", value, err)
 		}
 		for _, c := range parsed {
-			if strings.EqualFold(c.scheme, "Bearer") {
-				found = append(found, c)
-			}
+			scheme := strings.ToLower(c.scheme)
+			found[scheme] = append(found[scheme], c)
 		}
 	}
-	switch len(found) {
-	case 0:
-		return challenge{}, errors.New("WWW-Authenticate has no Bearer challenge")
-	case 1:
-		return found[0], nil
+	for _, scheme := range []string{"Bearer", "DPoP"} {
+		switch list := found[strings.ToLower(scheme)]; len(list) {
+		case 0:
+		case 1:
+			return list[0], nil
+		default:
+			return challenge{}, fmt.Errorf("WWW-Authenticate has several %s challenges", scheme)
+		}
 	}
-	return challenge{}, errors.New("WWW-Authenticate has several Bearer challenges")
+	return challenge{}, errors.New("WWW-Authenticate has no Bearer challenge")
 }
 
 // parser walks through one header value.

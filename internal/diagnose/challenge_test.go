@@ -18,6 +18,8 @@ func TestBearerChallenge(t *testing.T) {
 		{`Bearer A="x\"y,z" , b = c`, map[string]string{"a": `x"y,z`, "b": "c"}},
 		{`Negotiate abc==, Bearer a=b`, map[string]string{"a": "b"}},
 		{`Basic realm="x, Bearer y", Bearer a=b, DPoP algs="ES256"`, map[string]string{"a": "b"}},
+		{`DPoP algs="ES256", error=x`, map[string]string{"algs": "ES256", "error": "x"}}, // bound tokens only
+		{`DPoP algs="ES256", DPoP algs="PS256"`, nil},
 		{``, nil},
 		{`Basic realm="x"`, nil},
 		{`Bearer a=b c=d`, nil},
@@ -30,7 +32,7 @@ func TestBearerChallenge(t *testing.T) {
 		{`Bearer: a=b`, nil},
 		{`Bearer resource_metadata=https://h/x`, nil},
 	} {
-		got, err := bearerChallenge(http.Header{"Www-Authenticate": {test.value}})
+		got, err := tokenChallenge(http.Header{"Www-Authenticate": {test.value}})
 		if (err != nil) != (test.want == nil) {
 			t.Errorf("%s: %v", test.value, err)
 			continue

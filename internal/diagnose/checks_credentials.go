@@ -22,7 +22,7 @@ func checkNoToken(ctx context.Context, p *probe) outcome {
 		if r.status != http.StatusUnauthorized {
 			return fail("%s answers %d without a token; want 401", resource, r.status)
 		}
-		c, err := bearerChallenge(r.header)
+		c, err := tokenChallenge(r.header)
 		if err != nil {
 			return fail("%s: %v", resource, err)
 		}
@@ -69,13 +69,13 @@ func checkChallengeSyntax(ctx context.Context, p *probe) outcome {
 			return result
 		}
 	}
-	return good("one Bearer challenge")
+	return good("one challenge for access tokens")
 }
 
 // safeChallenge wants a challenge of the characters that RFC 6750 section 3
 // allows in its values.
 func safeChallenge(r reply) outcome {
-	c, err := bearerChallenge(r.header)
+	c, err := tokenChallenge(r.header)
 	if err != nil {
 		return fail("%v", err)
 	}
@@ -95,7 +95,7 @@ func checkChallengeMetadata(ctx context.Context, p *probe) outcome {
 		if err != nil {
 			return noAnswer(err)
 		}
-		c, err := bearerChallenge(r.header)
+		c, err := tokenChallenge(r.header)
 		if err != nil {
 			return skip("there is no challenge")
 		}
@@ -121,7 +121,7 @@ func checkChallengeScope(ctx context.Context, p *probe) outcome {
 	if err != nil {
 		return noAnswer(err)
 	}
-	c, err := bearerChallenge(r.header)
+	c, err := tokenChallenge(r.header)
 	if err != nil {
 		return skip("there is no challenge")
 	}
@@ -148,7 +148,7 @@ func (p *probe) refusesToken(ctx context.Context, token string) (reply, outcome)
 	if r.status != http.StatusUnauthorized {
 		return r, fail("it gets %d; want 401", r.status)
 	}
-	c, err := bearerChallenge(r.header)
+	c, err := tokenChallenge(r.header)
 	if err != nil {
 		return r, fail("%v", err)
 	}
@@ -281,7 +281,7 @@ func checkOtherScheme(ctx context.Context, p *probe) outcome {
 	if r.status != http.StatusUnauthorized && r.status != http.StatusBadRequest {
 		return fail("Basic credentials get %d; want 401", r.status)
 	}
-	if _, err := bearerChallenge(r.header); err != nil && r.status == http.StatusUnauthorized {
+	if _, err := tokenChallenge(r.header); err != nil && r.status == http.StatusUnauthorized {
 		return fail("Basic credentials: %v", err)
 	}
 	return good("%d", r.status)

@@ -80,7 +80,7 @@ func checkTokenAccepted(ctx context.Context, p *probe) outcome {
 	}
 	switch {
 	case r.status == http.StatusUnauthorized:
-		c, _ := bearerChallenge(r.header)
+		c, _ := tokenChallenge(r.header)
 		return fail("the token gets 401: %s", c.params["error_description"])
 	case r.status != http.StatusOK:
 		return fail("initialize with the token gets %d", r.status)
