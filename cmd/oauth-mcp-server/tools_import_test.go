@@ -94,6 +94,20 @@ func TestReq072_ToolsImportOfManyOperations(t *testing.T) {
 	}
 }
 
+// Clients give all definitions to the model with every question.
+func TestToolsLintWarnsOfLargeDefinitions(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for size, warned := range map[int]bool{1 << 10: false, 65 << 10: true} {
+		schema := `{"type": "string", "enum": ["` + strings.Repeat("x", size) + `"]}`
+		writeCatalogue(t, "pets.yaml", strings.Replace(petsDocument, "schema: {type: string}}]", "schema: {type: string}}, {name: a, in: query, schema: "+schema+"}]", 1))
+		writeCatalogue(t, "tools.yaml", "upstreams: {api: {url: 'https://pets.example.com/v1', credential: none}}\ndefault: deny\nimports: [{from: pets.yaml, upstream: api}]\n")
+		got := invokeHere(t.Context(), nil, "tools", "lint", "tools.yaml")
+		if got.code != exitOK || strings.Contains(got.stdout, "warning: the definitions have 6") != warned {
+			t.Errorf("%d bytes: %d %s", size, got.code, got.stdout)
+		}
+	}
+}
+
 func TestToolsImportErrors(t *testing.T) {
 	t.Chdir(t.TempDir())
 	writeCatalogue(t, "pets.yaml", petsDocument)

@@ -110,6 +110,10 @@ func LintTools(ctx context.Context, path string, cfg config.Config, strict bool)
 		if read, err = source.read(ctx); err == nil {
 			lint.Tools, lint.Notes = len(read.catalogue.Definitions()), read.notes
 			lint.Warnings = append(append(lint.Warnings, warnings...), read.warnings...)
+			if size := definitionBytes(read.catalogue); size > manyBytes {
+				lint.Warnings = append(lint.Warnings, fmt.Sprintf(
+					"the definitions have %d KiB, which clients give to the model with every question; take fewer tools, shorten them, or import with offer: search", size>>10))
+			}
 			return lint, nil
 		}
 	}
@@ -117,6 +121,18 @@ func LintTools(ctx context.Context, path string, cfg config.Config, strict bool)
 		lint.Problems = append(lint.Problems, strings.TrimPrefix(line, path+": "))
 	}
 	return lint, nil
+}
+
+// manyBytes is what definitions should not be larger than: some 16,000 tokens.
+const manyBytes = 64 << 10
+
+// definitionBytes is the size of the definitions as tools/list has them.
+func definitionBytes(catalogue *tool.Catalogue) int {
+	text, err := json.Marshal(catalogue.Definitions())
+	if err != nil {
+		return 0 // what cannot be encoded is no warning's business
+	}
+	return len(text)
 }
 
 // OK reports whether the catalogue passes.
