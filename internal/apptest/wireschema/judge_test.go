@@ -214,7 +214,6 @@ func TestVerdictFailsTheTest(t *testing.T) {
 	server := httptest.NewUnstartedServer(scripted{200, "application/json", "{}"})
 	server.Listener = judge.Listen(server.Listener)
 	server.Start()
-	defer server.Close()
 	for range maxReported + 2 {
 		request := ask(t, http.MethodPost, server.URL+"/mcp", "", list)
 		response, err := http.DefaultClient.Do(request)
@@ -224,6 +223,7 @@ func TestVerdictFailsTheTest(t *testing.T) {
 		_, _ = io.Copy(io.Discard, response.Body)
 		_ = response.Body.Close()
 	}
+	server.Close() // what is still being written is not heard yet
 	judge.Verdict()
 	if len(failing.failures) != maxReported+1 || !strings.Contains(failing.failures[maxReported], "14 more") {
 		t.Errorf("%d failures: %q", len(failing.failures), failing.failures)
