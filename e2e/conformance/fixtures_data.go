@@ -7,13 +7,16 @@ import (
 	"strings"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/mcp"
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/tool"
 )
 
-// resources implements [mcp.Resources].
+// resources implements [mcp.Resources]: everybody sees everything.
 type resources struct{}
 
-func (resources) Resources() []mcp.Resource {
+func (resources) HasResources() bool { return true }
+
+func (resources) Resources(context.Context, oauth.Principal) []mcp.Resource {
 	return []mcp.Resource{
 		{URI: "test://static-text", Name: "static-text", Description: "A text", MIMEType: "text/plain"},
 		{URI: "test://static-binary", Name: "static-binary", Description: "A picture", MIMEType: "image/png"},
@@ -21,7 +24,7 @@ func (resources) Resources() []mcp.Resource {
 	}
 }
 
-func (resources) ResourceTemplates() []mcp.ResourceTemplate {
+func (resources) ResourceTemplates(context.Context, oauth.Principal) []mcp.ResourceTemplate {
 	return []mcp.ResourceTemplate{{
 		URITemplate: "test://template/{id}/data", Name: "template", Description: "The data of an id", MIMEType: "application/json",
 	}}
@@ -116,10 +119,12 @@ func fromUser(blocks ...json.RawMessage) mcp.PromptResult {
 	return result
 }
 
-// promptList implements [mcp.Prompts].
+// promptList implements [mcp.Prompts]: everybody sees everything.
 type promptList struct{ fixtures *Fixtures }
 
-func (l promptList) Prompts() []mcp.Prompt {
+func (promptList) HasPrompts() bool { return true }
+
+func (l promptList) Prompts(context.Context, oauth.Principal) []mcp.Prompt {
 	var list []mcp.Prompt
 	for _, p := range l.fixtures.prompts {
 		list = append(list, p.prompt)

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/mcp"
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/tool"
 )
 
@@ -24,11 +25,13 @@ func (t *liveTools) features(f Features) Features {
 	return f
 }
 
-// Resources returns the resources of the catalogue in use, as [mcp.Resources]
-// wants them.
-func (t *liveTools) Resources() []mcp.Resource {
+// HasResources implements [mcp.Resources].
+func (t *liveTools) HasResources() bool { return t.current.Load().HasResources() }
+
+// Resources returns the resources of the catalogue in use that p is shown.
+func (t *liveTools) Resources(ctx context.Context, p oauth.Principal) []mcp.Resource {
 	var resources []mcp.Resource
-	for _, r := range t.current.Load().Resources() {
+	for _, r := range t.current.Load().ListedResources(ctx, p) {
 		if len(r.Variables) == 0 {
 			resources = append(resources, mcp.Resource{URI: r.URI, Name: r.Name, Title: r.Title, Description: r.Description, MIMEType: r.MIMEType})
 		}
@@ -37,9 +40,9 @@ func (t *liveTools) Resources() []mcp.Resource {
 }
 
 // ResourceTemplates returns those with variables.
-func (t *liveTools) ResourceTemplates() []mcp.ResourceTemplate {
+func (t *liveTools) ResourceTemplates(ctx context.Context, p oauth.Principal) []mcp.ResourceTemplate {
 	var templates []mcp.ResourceTemplate
-	for _, r := range t.current.Load().Resources() {
+	for _, r := range t.current.Load().ListedResources(ctx, p) {
 		if len(r.Variables) > 0 {
 			templates = append(templates, mcp.ResourceTemplate{URITemplate: r.URI, Name: r.Name, Title: r.Title, Description: r.Description, MIMEType: r.MIMEType})
 		}
@@ -59,13 +62,15 @@ func (t *liveTools) ReadResource(ctx context.Context, caller tool.Caller, uri st
 	return []mcp.ResourceContents{{URI: content.URI, MIMEType: content.MIMEType, Text: content.Text, Blob: content.Blob}}, nil
 }
 
-// Prompts returns the prompts of the catalogue in use, as [mcp.Prompts] wants
-// them.
-func (t *liveTools) Prompts() []mcp.Prompt {
+// HasPrompts implements [mcp.Prompts].
+func (t *liveTools) HasPrompts() bool { return t.current.Load().HasPrompts() }
+
+// Prompts returns the prompts of the catalogue in use that p is shown.
+func (t *liveTools) Prompts(_ context.Context, p oauth.Principal) []mcp.Prompt {
 	var prompts []mcp.Prompt
-	for _, p := range t.current.Load().Prompts() {
-		prompt := mcp.Prompt{Name: p.Name, Title: p.Title, Description: p.Description}
-		for _, a := range p.Arguments {
+	for _, declared := range t.current.Load().ListedPrompts(p) {
+		prompt := mcp.Prompt{Name: declared.Name, Title: declared.Title, Description: declared.Description}
+		for _, a := range declared.Arguments {
 			prompt.Arguments = append(prompt.Arguments, mcp.PromptArgument{Name: a.Name, Description: a.Description, Required: a.Required})
 		}
 		prompts = append(prompts, prompt)
@@ -97,10 +102,10 @@ func (t *liveTools) GetPrompt(ctx context.Context, caller tool.Caller, name stri
 }
 
 // Complete proposes the values that the catalogue in use declares.
-func (t *liveTools) Complete(_ context.Context, _ tool.Caller, request mcp.CompletionRequest) (mcp.Completion, error) {
-	runner := t.current.Load()
+func (t *liveTools) Complete(ctx context.Context, caller tool.Caller, request mcp.CompletionRequest) (mcp.Completion, error) {
+	runner, p := t.current.Load(), caller.Principal
 	if request.Prompt != "" {
-		return mcp.Completion{Values: runner.CompletePrompt(request.Prompt, request.Argument, request.Value)}, nil
+		return mcp.Completion{Values: runner.CompletePrompt(p, request.Prompt, request.Argument, request.Value)}, nil
 	}
-	return mcp.Completion{Values: runner.CompleteResource(request.Template, request.Argument, request.Value)}, nil
+	return mcp.Completion{Values: runner.CompleteResource(ctx, p, request.Template, request.Argument, request.Value)}, nil
 }

@@ -69,7 +69,7 @@ type Config struct {
 
 	OtusURL     string `env:"OTUS_URL" group:"Tools" placeholder:"URL" default:"https://tecro-api.tecrolabs.dev/otus" help:"Base URL of the Otus API. The caller's token goes to this origin only."`
 	ToolsFile   string `env:"TOOLS_FILE" group:"Tools" placeholder:"PATH" derived:"built-in catalogue (otus_teams)" help:"Catalogue of declared tools, instead of the built-in one. It is read again when the file changes and on SIGHUP."`
-	ToolsListed string `env:"TOOLS_LISTED" group:"Tools" placeholder:"WORD" default:"obtainable" values:"obtainable callable" help:"What tools/list shows: obtainable, also tools that the caller's token may not call yet but would after a step-up (more scopes, another sign-in); or callable, only those it may call now."`
+	ToolsListed string `env:"TOOLS_LISTED" group:"Tools" placeholder:"WORD" default:"obtainable" values:"obtainable callable" help:"What the lists of tools, resources and prompts show: obtainable, also what the caller's token may not use yet but would after a step-up (more scopes, another sign-in); or callable, only what it may use now."`
 
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" group:"Network" placeholder:"CIDR,..." help:"Networks of the reverse proxies that end TLS in front of this server. Only their X-Forwarded-* headers are read."`
 	AllowedHosts   []string       `env:"ALLOWED_HOSTS" group:"Network" placeholder:"HOST,..." help:"Further Host header values to accept. The host of SERVER_URL always is, and loopback names are in development. Without a port, an entry stands for every port."`

@@ -108,11 +108,10 @@ type method struct {
 }
 
 // A provider that has nothing is as good as none: what is offered can change
-// while the server runs.
-func hasResources(s *Server) bool {
-	return s.resources != nil && len(s.resources.Resources())+len(s.resources.ResourceTemplates()) > 0
-}
-func hasPrompts(s *Server) bool   { return s.prompts != nil && len(s.prompts.Prompts()) > 0 }
+// while the server runs. It does not depend on who asks: a list that is empty for
+// a caller is an empty list, not a method that is missing.
+func hasResources(s *Server) bool { return s.resources != nil && s.resources.HasResources() }
+func hasPrompts(s *Server) bool   { return s.prompts != nil && s.prompts.HasPrompts() }
 func hasCompleter(s *Server) bool { return s.completer != nil && (hasResources(s) || hasPrompts(s)) }
 func hasLogging(s *Server) bool   { return s.logging }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/tool"
 )
 
@@ -37,10 +38,14 @@ type ResourceContents struct {
 
 // Resources is the provider of resources; nil in [Config] when there are never
 // any. While it has none, the server is one without resources.
-// Lists are in a fixed order.
 type Resources interface {
-	Resources() []Resource
-	ResourceTemplates() []ResourceTemplate
+	// HasResources reports whether there is any resource or template, whoever asks.
+	HasResources() bool
+	// Resources returns the resources that resources/list shows p, in a fixed order
+	// and always the same for the same authorisation.
+	Resources(ctx context.Context, p oauth.Principal) []Resource
+	// ResourceTemplates returns the templates that p is shown, in the same way.
+	ResourceTemplates(ctx context.Context, p oauth.Principal) []ResourceTemplate
 	// ReadResource returns an [*UnknownResourceError] for a URI it does not have, a
 	// [*tool.InvalidArgumentsError] for one that makes no sense, and a
 	// [*tool.ReadError] where the data cannot be had.
@@ -83,7 +88,11 @@ type PromptResult struct {
 // Prompts is the provider of prompts; nil in [Config] when there are never any.
 // While it has none, the server is one without prompts.
 type Prompts interface {
-	Prompts() []Prompt
+	// HasPrompts reports whether there is any prompt, whoever asks.
+	HasPrompts() bool
+	// Prompts returns the prompts that prompts/list shows p, in a fixed order and
+	// always the same for the same authorisation.
+	Prompts(ctx context.Context, p oauth.Principal) []Prompt
 	// GetPrompt returns an [*UnknownPromptError] for a name it does not have and
 	// a [*tool.InvalidArgumentsError] for arguments it cannot use.
 	GetPrompt(ctx context.Context, caller tool.Caller, name string, arguments map[string]string) (PromptResult, error)
@@ -113,6 +122,8 @@ type Completion struct {
 
 // Completer proposes values; nil in [Config] when there are none to propose.
 type Completer interface {
+	// Complete answers for a prompt or template that the caller is not shown as for
+	// one that is not there.
 	Complete(ctx context.Context, caller tool.Caller, request CompletionRequest) (Completion, error)
 }
 

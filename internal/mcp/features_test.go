@@ -20,7 +20,9 @@ import (
 // everything offers one of each feature, and n resources.
 type everything struct{ n int }
 
-func (e everything) Resources() []Resource {
+func (everything) HasResources() bool { return true }
+
+func (e everything) Resources(context.Context, oauth.Principal) []Resource {
 	var all []Resource
 	for i := range e.n {
 		all = append(all, Resource{URI: fmt.Sprintf("test://%d", i), Name: fmt.Sprint(i)})
@@ -28,7 +30,7 @@ func (e everything) Resources() []Resource {
 	return all
 }
 
-func (everything) ResourceTemplates() []ResourceTemplate {
+func (everything) ResourceTemplates(context.Context, oauth.Principal) []ResourceTemplate {
 	return []ResourceTemplate{{URITemplate: "test://{n}", Name: "numbered"}}
 }
 
@@ -44,7 +46,9 @@ func (everything) ReadResource(_ context.Context, _ tool.Caller, uri string) ([]
 	return nil, &UnknownResourceError{URI: uri}
 }
 
-func (everything) Prompts() []Prompt {
+func (everything) HasPrompts() bool { return true }
+
+func (everything) Prompts(context.Context, oauth.Principal) []Prompt {
 	return []Prompt{{Name: "greet", Arguments: []PromptArgument{{Name: "who", Required: true}}}}
 }
 

@@ -8,8 +8,8 @@ import (
 	"tecrolabs.dev/oauth-mcp-server/internal/tool"
 )
 
-func (s *Server) listPrompts(_ context.Context, c call) (any, error) {
-	part, next, failure := page(s, c, s.prompts.Prompts())
+func (s *Server) listPrompts(ctx context.Context, c call) (any, error) {
+	part, next, failure := page(s, c, s.prompts.Prompts(ctx, c.caller.Principal))
 	if failure != nil {
 		return nil, failure
 	}

@@ -16,8 +16,8 @@ func (c call) toolCaller() tool.Caller {
 	return tool.Caller{Principal: c.caller.Principal, Token: c.caller.Token}
 }
 
-func (s *Server) listResources(_ context.Context, c call) (any, error) {
-	part, next, failure := page(s, c, s.resources.Resources())
+func (s *Server) listResources(ctx context.Context, c call) (any, error) {
+	part, next, failure := page(s, c, s.resources.Resources(ctx, c.caller.Principal))
 	if failure != nil {
 		return nil, failure
 	}
@@ -29,8 +29,8 @@ func (s *Server) listResources(_ context.Context, c call) (any, error) {
 	}{s.common(c.revision), cacheableFor(c.revision), append([]Resource{}, part...), next}, nil
 }
 
-func (s *Server) listResourceTemplates(_ context.Context, c call) (any, error) {
-	part, next, failure := page(s, c, s.resources.ResourceTemplates())
+func (s *Server) listResourceTemplates(ctx context.Context, c call) (any, error) {
+	part, next, failure := page(s, c, s.resources.ResourceTemplates(ctx, c.caller.Principal))
 	if failure != nil {
 		return nil, failure
 	}

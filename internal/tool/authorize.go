@@ -63,8 +63,8 @@ func (a *applicant) judge(ctx context.Context, t *declaredTool) (undecided bool,
 	if refusal := refusalOfRule(verdict, err); refusal != nil {
 		return false, refusal
 	}
-	if len(a.scopes.Missing(access.Scopes)) > 0 {
-		return false, oauth.InsufficientScope(access.Scopes, a.principal.Scopes)
+	if refusal := a.lacking(access.Scopes); refusal != nil {
+		return false, refusal
 	}
 	if !signedInAs(a.principal, access) {
 		refusal := oauth.InsufficientAuthentication(access.ACR, access.MaxAge)
@@ -72,6 +72,14 @@ func (a *applicant) judge(ctx context.Context, t *declaredTool) (undecided bool,
 		return false, refusal
 	}
 	return verdict == policy.Undecided, nil
+}
+
+// lacking refuses a caller who has not all of need, nor scopes that stand for them.
+func (a *applicant) lacking(need oauth.Scopes) *oauth.Refusal {
+	if len(a.scopes.Missing(need)) == 0 {
+		return nil
+	}
+	return oauth.InsufficientScope(need, a.principal.Scopes)
 }
 
 // signedInAs reports whether the person signed in the way a tool asks for, and
@@ -165,19 +173,4 @@ func (r *Runner) explain(ctx context.Context, c *call, refusal *oauth.Refusal) {
 		r.logger.LogAttrs(ctx, slog.LevelWarn, "a tool's rule failed, which denies",
 			slog.String("tool", c.tool.definition.Name), slog.String("reason", refusal.Reason))
 	}
-}
-
-// Listed returns the tools to show p, sorted by name: those p may call, and with
-// [RunnerConfig.ListObtainable] those that only more scopes or another sign-in
-// stand before. A rule that needs arguments counts as passed. The same
-// authorisation always gives the same list.
-func (r *Runner) Listed(ctx context.Context, p oauth.Principal) []Definition {
-	a := r.applicant(p)
-	listed := make([]Definition, 0, len(r.catalogue.tools))
-	for _, t := range r.catalogue.tools {
-		if _, refusal := a.judge(ctx, t); refusal == nil || r.listObtainable && refusal.Challenge {
-			listed = append(listed, t.definition)
-		}
-	}
-	return listed
 }

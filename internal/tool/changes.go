@@ -65,7 +65,7 @@ type Changes struct {
 	All []Change // sorted by kind and name
 	// Tools says that tools/list may be another one for some caller: what clients
 	// see of a tool has changed, or who may see it. Resources and Prompts say that
-	// there is a change of one.
+	// there is a change of one, or of who may see it.
 	Tools, Resources, Prompts bool
 }
 
@@ -88,7 +88,9 @@ func Compare(before, after *Catalogue) Changes {
 		seen := change.Before != change.After
 		if was != nil && is != nil {
 			change.Keys = differing(was.parts, is.parts)
-			seen = seen || !was.definition.Access.equal(is.definition.Access)
+			opened := !was.definition.Access.equal(is.definition.Access)
+			seen = seen || opened
+			changes.Resources = changes.Resources || opened && after.isRead(name)
 		}
 		if seen || len(change.Keys) > 0 {
 			changes.All = append(changes.All, change)
@@ -156,6 +158,11 @@ func differing(before, after map[string]string) []string {
 		}
 	}
 	return differ
+}
+
+// isRead reports whether a resource is what the tool answers.
+func (c *Catalogue) isRead(tool string) bool {
+	return slices.ContainsFunc(c.resources, func(r Resource) bool { return r.Tool == tool })
 }
 
 // equal reports whether the same callers are allowed.

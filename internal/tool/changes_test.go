@@ -103,6 +103,29 @@ func TestCompareSeesTheDefault(t *testing.T) {
 	}
 }
 
+// A tool's rules say who is shown the resource that it answers as well; nothing else
+// of the tool is seen there.
+func TestCompareSeesWhoMayReadAResource(t *testing.T) {
+	t.Parallel()
+	text := compared + `
+resources:
+  - {uri: "list://one", name: one, tool: one}
+`
+	for _, test := range []struct {
+		name, old, new string
+		resources      bool
+	}{
+		{"scopes", "scopes: [read]", "scopes: [write]", true},
+		{"title", "title: One", "title: Uno", false},
+		{"default, of a tool that no resource is of", "\nupstreams:", "\ndefault: deny\nupstreams:", false},
+	} {
+		changes := Compare(mustLoad(t, text), mustLoad(t, strings.Replace(text, test.old, test.new, 1)))
+		if !changes.Tools || changes.Resources != test.resources || changes.Prompts {
+			t.Errorf("%s: %+v", test.name, changes)
+		}
+	}
+}
+
 // TestHashIsOfCanonicalJSON holds the hash against one that was made elsewhere:
 // printf '%s' '...' | sha256sum.
 func TestHashIsOfCanonicalJSON(t *testing.T) {

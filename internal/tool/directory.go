@@ -188,7 +188,7 @@ func (r *Runner) search(ctx context.Context, c *call, raw json.RawMessage) (Resu
 		Note       string  `json:"note,omitempty"`
 	}{Operations: []found{}}
 	left := maxFoundSchema
-	for i, listing := range directory.Search(query, limit, func(l Listing) bool { return r.shows(ctx, c.applicant, l) }) {
+	for i, listing := range directory.Search(query, limit, func(l Listing) bool { return r.shows(ctx, c.applicant, l.tool()) }) {
 		summary, _ := shape.FitText(listing.Summary, maxSummary)
 		one := found{Operation: listing.Name, Summary: summary, Request: listing.Method + " " + listing.Path}
 		tool, err := directory.operation(ctx, listing.Name)
@@ -221,9 +221,7 @@ func (r *Runner) search(ctx context.Context, c *call, raw json.RawMessage) (Resu
 	return Result{Text: string(text), Structured: text}, nil
 }
 
-// shows reports whether a caller is shown an operation, as [Runner.Listed] decides
-// it for tools.
-func (r *Runner) shows(ctx context.Context, a *applicant, l Listing) bool {
-	_, refusal := a.judge(ctx, &declaredTool{definition: Definition{Name: l.Name, Access: l.Access}})
-	return refusal == nil || r.listObtainable && refusal.Challenge
+// tool returns as much of the operation's tool as it takes to judge a caller.
+func (l Listing) tool() *declaredTool {
+	return &declaredTool{definition: Definition{Name: l.Name, Access: l.Access}}
 }

@@ -187,16 +187,17 @@ func TestFillPrompt(t *testing.T) {
 func TestCompletions(t *testing.T) {
 	t.Parallel()
 	r, _ := offeringRunner(t)
+	ctx, p := t.Context(), person("read").Principal
 	for _, test := range []struct {
 		got, want []string
 	}{
-		{r.CompletePrompt("review", "team", "gr"), []string{"green", "grey"}},
-		{r.CompletePrompt("review", "team", "x"), []string{}},
-		{r.CompletePrompt("review", "focus", ""), nil},
-		{r.CompletePrompt("none", "team", ""), nil},
-		{r.CompleteResource("teams://{team}/members/{number}", "team", "red"), []string{"red", "red & blue"}},
-		{r.CompleteResource("teams://{team}/members/{number}", "number", ""), nil},
-		{r.CompleteResource("docs://guide", "team", ""), nil},
+		{r.CompletePrompt(p, "review", "team", "gr"), []string{"green", "grey"}},
+		{r.CompletePrompt(p, "review", "team", "x"), []string{}},
+		{r.CompletePrompt(p, "review", "focus", ""), nil},
+		{r.CompletePrompt(p, "none", "team", ""), nil},
+		{r.CompleteResource(ctx, p, "teams://{team}/members/{number}", "team", "red"), []string{"red", "red & blue"}},
+		{r.CompleteResource(ctx, p, "teams://{team}/members/{number}", "number", ""), nil},
+		{r.CompleteResource(ctx, p, "docs://guide", "team", ""), nil},
 	} {
 		if diff := cmp.Diff(test.want, test.got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)

@@ -56,11 +56,8 @@ type PromptMessage struct {
 	Text string `json:"text"`
 }
 
-// Prompts returns the prompts sorted by name.
-func (c *Catalogue) Prompts() []Prompt { return slices.Clone(c.prompts) }
-
-// Prompts returns the prompts sorted by name.
-func (r *Runner) Prompts() []Prompt { return r.catalogue.Prompts() }
+// HasPrompts reports whether there is any prompt, whoever asks.
+func (r *Runner) HasPrompts() bool { return len(r.catalogue.prompts) > 0 }
 
 // FillPrompt returns the messages of a prompt with the gaps filled. It returns an
 // *[UnknownPromptError], an *[InvalidArgumentsError], or an *[oauth.Refusal] for
@@ -71,8 +68,8 @@ func (r *Runner) FillPrompt(_ context.Context, caller Caller, name string, argum
 		return Prompt{}, &UnknownPromptError{Name: name}
 	}
 	prompt := r.catalogue.prompts[i]
-	if err := r.needScopes(caller, prompt.Scopes); err != nil {
-		return Prompt{}, err
+	if refusal := r.applicant(caller.Principal).lacking(prompt.Scopes); refusal != nil {
+		return Prompt{}, refusal
 	}
 	if err := prompt.check(arguments); err != nil {
 		return Prompt{}, err
@@ -86,14 +83,6 @@ func (r *Runner) FillPrompt(_ context.Context, caller Caller, name string, argum
 	}
 	prompt.Messages = messages
 	return prompt, nil
-}
-
-// needScopes refuses a caller who has not all of need.
-func (r *Runner) needScopes(caller Caller, need oauth.Scopes) error {
-	if len(r.hierarchy.Expand(caller.Principal.Scopes).Missing(need)) > 0 {
-		return oauth.InsufficientScope(need, caller.Principal.Scopes)
-	}
-	return nil
 }
 
 // check says which argument is missing, unknown or wrong, never its value.
@@ -118,13 +107,15 @@ func (p Prompt) check(arguments map[string]string) error {
 }
 
 // CompletePrompt returns the values of a prompt's argument that begin with what
-// was typed.
-func (r *Runner) CompletePrompt(name, argument, typed string) []string {
-	for _, prompt := range r.catalogue.prompts {
-		for _, a := range prompt.Arguments {
-			if prompt.Name == name && a.Name == argument {
-				return beginning(a.Values, typed)
-			}
+// was typed. A prompt that p is not shown has none, like one that is not there.
+func (r *Runner) CompletePrompt(p oauth.Principal, name, argument, typed string) []string {
+	i := slices.IndexFunc(r.catalogue.prompts, func(prompt Prompt) bool { return prompt.Name == name })
+	if i < 0 || !r.showsPrompt(r.applicant(p), r.catalogue.prompts[i]) {
+		return nil
+	}
+	for _, a := range r.catalogue.prompts[i].Arguments {
+		if a.Name == argument {
+			return beginning(a.Values, typed)
 		}
 	}
 	return nil

@@ -57,11 +57,8 @@ type Content struct {
 	Blob     []byte
 }
 
-// Resources returns the resources and templates sorted by URI.
-func (c *Catalogue) Resources() []Resource { return slices.Clone(c.resources) }
-
-// Resources returns the resources and templates sorted by URI.
-func (r *Runner) Resources() []Resource { return r.catalogue.Resources() }
+// HasResources reports whether there is any resource or template, whoever asks.
+func (r *Runner) HasResources() bool { return len(r.catalogue.resources) > 0 }
 
 // ReadResource returns what the resource at uri holds. It returns an
 // *[UnknownResourceError], an *[InvalidArgumentsError] for variables that its tool
@@ -72,13 +69,14 @@ func (r *Runner) ReadResource(ctx context.Context, caller Caller, uri string) (C
 	if len(uri) > maxURI {
 		return Content{}, &UnknownResourceError{URI: uri}
 	}
+	a := r.applicant(caller.Principal)
 	for _, resource := range r.catalogue.resources {
 		arguments, ok := resource.match(uri)
 		if !ok {
 			continue
 		}
-		if err := r.needScopes(caller, resource.Scopes); err != nil {
-			return Content{}, err
+		if refusal := a.lacking(resource.Scopes); refusal != nil {
+			return Content{}, refusal
 		}
 		content := Content{URI: uri, MIMEType: resource.MIMEType, Text: resource.Text, Blob: resource.Blob}
 		if resource.Tool == "" {
@@ -137,10 +135,12 @@ func mustJSON(value any) json.RawMessage {
 }
 
 // CompleteResource returns the values of a template's variable that begin with
-// what was typed: those of the argument's enum.
-func (r *Runner) CompleteResource(template, name, typed string) []string {
+// what was typed: those of the argument's enum. A template that p is not shown has
+// none, like one that is not there.
+func (r *Runner) CompleteResource(ctx context.Context, p oauth.Principal, template, name, typed string) []string {
 	for _, resource := range r.catalogue.resources {
-		if i := slices.Index(resource.Variables, name); i >= 0 && resource.URI == template {
+		i := slices.Index(resource.Variables, name)
+		if i >= 0 && resource.URI == template && r.showsResource(ctx, r.applicant(p), resource) {
 			return beginning(resource.values[i], typed)
 		}
 	}

@@ -55,8 +55,8 @@ type RunnerConfig struct {
 	Senders   map[string]Sender // by upstream name; one for each
 	Logger    *slog.Logger
 	Hierarchy oauth.Hierarchy // which scopes stand for others
-	// ListObtainable lists tools too that a caller could call after asking for
-	// more scopes or signing in again.
+	// ListObtainable lists too what a caller could use after asking for more scopes
+	// or signing in again.
 	ListObtainable bool
 	// Elevations is kept from one catalogue to the next; nil means a new one.
 	Elevations *Elevations
