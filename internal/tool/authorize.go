@@ -174,3 +174,20 @@ func (r *Runner) explain(ctx context.Context, c *call, refusal *oauth.Refusal) {
 			slog.String("tool", c.tool.definition.Name), slog.String("reason", refusal.Reason))
 	}
 }
+
+// refuseReading is what a caller is told who lacks a scope of the resource: a no of
+// the tool that answers, which no consent would change, or else every scope that
+// reading takes.
+func (r *Runner) refuseReading(ctx context.Context, caller Caller, a *applicant, resource Resource) *oauth.Refusal {
+	if resource.Tool == "" {
+		return a.lacking(resource.Scopes)
+	}
+	c := &call{caller: caller, applicant: a, tool: r.tools[resource.Tool], started: time.Now()}
+	c.upstream = r.upstreams[c.tool.upstream]
+	if _, refusal := a.judge(ctx, c.tool); refusal != nil && !refusal.Challenge {
+		r.explain(ctx, c, refusal)
+		r.record(ctx, c, refusal)
+		return refusal
+	}
+	return a.lacking(resource.Scopes.Union(c.tool.definition.Access.Scopes))
+}

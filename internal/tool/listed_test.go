@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 )
 
 // guardedOffers are resources and prompts beside the tools of guarded. What needs
@@ -111,6 +113,38 @@ func TestReq060_WhatIsNotShownIsNotCompleted(t *testing.T) {
 		}
 		if diff := cmp.Diff(tc.template, r.CompleteResource(t.Context(), p, "api://teams/{team}", "team", "r")); diff != "" {
 			t.Errorf("%s, template (-want +got):\n%s", tc.name, diff)
+		}
+	}
+}
+
+// TestReq054_NobodyIsSentForScopesInVain: a no of the tool's rule comes before a
+// missing scope of the resource, and is on record; one challenge has all scopes that
+// reading takes.
+func TestReq054_NobodyIsSentForScopesInVain(t *testing.T) {
+	t.Parallel()
+	text := strings.ReplaceAll(guardedOffers, "tool: scoped}", "tool: scoped, scopes: [admin]}")
+	for _, tc := range []struct {
+		name, uri   string
+		who         Caller
+		code, scope string
+		recorded    bool
+	}{
+		{"the rule denies", "api://sales", with("", `{"department":"it"}`), oauth.CodeForbidden, "", true},
+		{"the rule fails", "api://sales", with("", `{}`), oauth.CodeForbidden, "", true},
+		{"the tool is closed", "api://unmentioned", with("", `{}`), oauth.CodeForbidden, "", true},
+		{"the rule allows", "api://sales", with("", `{"department":"sales"}`), oauth.CodeInsufficientScope, "read", false},
+		{"arguments decide", "api://teams/red", with("", `{"department":"sales"}`), oauth.CodeInsufficientScope, "read", false},
+		{"the tool needs a scope as well", "api://scoped", with("", `{}`), oauth.CodeInsufficientScope, "admin write", false},
+		{"a text", "docs://read", with("", `{}`), oauth.CodeInsufficientScope, "read", false},
+	} {
+		r, log := guardedRunner(t, func(c *RunnerConfig) { c.Catalogue = mustLoad(t, text) })
+		_, err := r.ReadResource(t.Context(), tc.who, tc.uri)
+		refusal := refusalOf(t, err)
+		if refusal.Code != tc.code || refusal.Scope != tc.scope {
+			t.Errorf("%s: %s for %q", tc.name, refusal.Code, refusal.Scope)
+		}
+		if recorded := strings.Contains(log.String(), `"event":"tool_call","decision":"deny","reason":"`+refusal.Reason+`"`); recorded != tc.recorded {
+			t.Errorf("%s: on record: %s", tc.name, log)
 		}
 	}
 }

@@ -76,7 +76,7 @@ func (r *Runner) ReadResource(ctx context.Context, caller Caller, uri string) (C
 			continue
 		}
 		if refusal := a.lacking(resource.Scopes); refusal != nil {
-			return Content{}, refusal
+			return Content{}, r.refuseReading(ctx, caller, a, resource)
 		}
 		content := Content{URI: uri, MIMEType: resource.MIMEType, Text: resource.Text, Blob: resource.Blob}
 		if resource.Tool == "" {
