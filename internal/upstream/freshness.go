@@ -25,13 +25,37 @@ func freshness(said, header http.Header, ttl time.Duration, now time.Time) (life
 	if !explicit {
 		lifetime = ttl
 	}
-	if age, err := strconv.Atoi(header.Get("Age")); err == nil && age > 0 {
-		lifetime -= seconds(age)
-	}
+	lifetime -= age(header, now)
 	if ttl > 0 {
 		lifetime = min(lifetime, ttl)
 	}
 	return min(max(lifetime, 0), outbound.MaxFresh), store
+}
+
+// age returns how old an answer is that has just come (RFC 9111 section 4.2.3): what
+// the caches on its way say, or what its date says, whichever is more.
+func age(header http.Header, now time.Time) time.Duration {
+	var old time.Duration
+	if told, err := strconv.Atoi(header.Get("Age")); err == nil {
+		old = seconds(max(told, 0))
+	}
+	if date, err := http.ParseTime(header.Get("Date")); err == nil {
+		old = max(old, now.Sub(date).Truncate(time.Second)) // a date has no more than seconds
+	}
+	return old
+}
+
+// variesWithAll reports whether an answer holds for no other request (RFC 9111
+// section 4.1).
+func variesWithAll(header http.Header) bool {
+	for _, value := range header.Values("Vary") {
+		for name := range strings.SplitSeq(value, ",") {
+			if strings.TrimSpace(name) == "*" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // directives reads Cache-Control (RFC 9111 section 5.2.2). Explicit says that it

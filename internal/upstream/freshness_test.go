@@ -17,7 +17,9 @@ func given(ttl time.Duration) func(*outbound.Request) {
 // TestTTL asks three times: at once, within the TTL of a minute, and after it.
 // The answer changes each time, but where it is to be confirmed.
 func TestTTL(t *testing.T) {
-	const day = "Mon, 02 Jan 2006 "
+	at := func(later time.Duration) []string {
+		return []string{time.Now().Add(later).UTC().Format(http.TimeFormat)}
+	}
 	for name, tc := range map[string]struct {
 		header        http.Header
 		second, third string
@@ -32,13 +34,18 @@ func TestTTL(t *testing.T) {
 		"the API says zero":           {http.Header{"Cache-Control": {"private, max-age=0"}}, "v1", "v2", false},
 		"the API says two things":     {http.Header{"Cache-Control": {"max-age=300, max-age=0"}}, "v1", "v2", false},
 		"the API says no number":      {http.Header{"Cache-Control": {"max-age=soon"}}, "v1", "v2", false},
-		"the API says until later":    {http.Header{"Date": {day + "15:00:00 GMT"}, "Expires": {day + "16:00:00 GMT"}}, "v0", "v2", false},
-		"the API says until soon":     {http.Header{"Date": {day + "15:00:00 GMT"}, "Expires": {day + "15:00:10 GMT"}}, "v1", "v2", false},
-		"the API says until before":   {http.Header{"Expires": {day + "15:00:00 GMT"}}, "v1", "v2", false},
+		"the API says until later":    {http.Header{"Date": at(0), "Expires": at(time.Hour)}, "v0", "v2", false},
+		"the API says until soon":     {http.Header{"Date": at(0), "Expires": at(10 * time.Second)}, "v1", "v2", false},
+		"the API says until before":   {http.Header{"Expires": at(-time.Hour)}, "v1", "v2", false},
 		"the API says until no date":  {http.Header{"Expires": {"0"}}, "v1", "v2", false},
 		"max-age before Expires":      {http.Header{"Cache-Control": {"max-age=300"}, "Expires": {"0"}}, "v0", "v2", false},
 		"the answer is older already": {http.Header{"Age": {"50"}}, "v1", "v2", false},
+		"the answer has an old date":  {http.Header{"Date": at(-50 * time.Second)}, "v1", "v2", false},
+		"and the API says longer":     {http.Header{"Date": at(-50 * time.Second), "Cache-Control": {"max-age=60"}}, "v1", "v2", false},
+		"the clock of the API is off": {http.Header{"Date": at(time.Hour)}, "v0", "v2", false},
 		"varies with all":             {http.Header{"Vary": {"*"}}, "v1", "v2", false},
+		"varies with all besides":     {http.Header{"Vary": {"Accept, *"}}, "v1", "v2", false},
+		"varies with all in a line":   {http.Header{"Vary": {"Accept", "*"}}, "v1", "v2", false},
 		"the API can be asked":        {http.Header{"Etag": {`"v0"`}}, "v0", "v0", true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -76,6 +83,7 @@ func TestTTLAfterAConfirmation(t *testing.T) {
 		server := start(t, func(w http.ResponseWriter, r *http.Request) {
 			requests.Add(1)
 			w.Header().Set("Etag", `"v0"`)
+			w.Header()["Date"] = nil // the test has a time of its own
 			if r.Header.Get("If-None-Match") != "" {
 				w.WriteHeader(http.StatusNotModified)
 				return

@@ -170,7 +170,7 @@ func (m *memory) drop(key digest) {
 // keep remembers response as far as the API and the tool allow and returns it, to
 // be read once more.
 func (m *memory) keep(l lookup, response *http.Response) (*http.Response, error) {
-	allowed := response.StatusCode == http.StatusOK && response.ContentLength <= maxKeptBody && response.Header.Get("Vary") != "*"
+	allowed := response.StatusCode == http.StatusOK && response.ContentLength <= maxKeptBody && !variesWithAll(response.Header)
 	answer := &keptAnswer{owner: l.owner, header: http.Header{}, validator: http.Header{}}
 	if allowed {
 		answer = m.renew(answer, response.Header, l.ttl)
