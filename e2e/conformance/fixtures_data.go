@@ -30,6 +30,8 @@ func (resources) ResourceTemplates(context.Context, oauth.Principal) []mcp.Resou
 	}}
 }
 
+func (resources) ToolOf(string) string { return "" }
+
 func (resources) ReadResource(_ context.Context, _ tool.Caller, uri string) ([]mcp.ResourceContents, error) {
 	contents := mcp.ResourceContents{URI: uri, MIMEType: "text/plain"}
 	switch uri {

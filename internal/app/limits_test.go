@@ -3,6 +3,8 @@ package app_test
 import (
 	"io"
 	"net/http"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -76,6 +78,27 @@ func TestReq062_LimitsOfARunningServer(t *testing.T) {
 		if status, _ := request(t, "GET", system.URL+path, "", ""); status != http.StatusOK {
 			t.Errorf("%s: %d", path, status)
 		}
+	}
+}
+
+// TestReq062_ReadingAToolsAnswerIsACallOfIt reads a resource after all calls of its
+// tool are used up; one that is no tool's is read on.
+func TestReq062_ReadingAToolsAnswerIsACallOfIt(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "tools.yaml")
+	writeFile(t, file, otherCatalogue+`
+resources:
+  - {uri: "teams://all", name: all, tool: squads}
+  - {uri: "docs://guide", name: guide, text: Read me.}
+`)
+	system := apptest.Start(t, withTools(file), apptest.WithConfig(func(c *config.Config) { c.RateLimitTool = config.Rate{Count: 1, Per: time.Hour} }))
+	token := system.Token("ana")
+	read := func(uri string) int {
+		status, _ := request(t, http.MethodPost, system.URL+"/mcp", token, `{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"`+uri+`"}}`)
+		return status
+	}
+	if got := []int{read("teams://all"), read("teams://all"), read("docs://guide"), read("docs://guide")}; !slices.Equal(got, []int{200, 429, 200, 200}) {
+		t.Errorf("got %v", got)
 	}
 }
 

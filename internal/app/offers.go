@@ -50,6 +50,9 @@ func (t *liveTools) ResourceTemplates(ctx context.Context, p oauth.Principal) []
 	return templates
 }
 
+// ToolOf implements [mcp.Resources].
+func (t *liveTools) ToolOf(uri string) string { return t.current.Load().ToolOf(uri) }
+
 // ReadResource reads a resource of the catalogue in use.
 func (t *liveTools) ReadResource(ctx context.Context, caller tool.Caller, uri string) ([]mcp.ResourceContents, error) {
 	content, err := t.current.Load().ReadResource(ctx, caller, uri)

@@ -46,6 +46,8 @@ type Resources interface {
 	Resources(ctx context.Context, p oauth.Principal) []Resource
 	// ResourceTemplates returns the templates that p is shown, in the same way.
 	ResourceTemplates(ctx context.Context, p oauth.Principal) []ResourceTemplate
+	// ToolOf returns the tool whose answer the resource at uri is, "" for none.
+	ToolOf(uri string) string
 	// ReadResource returns an [*UnknownResourceError] for a URI it does not have, a
 	// [*tool.InvalidArgumentsError] for one that makes no sense, and a
 	// [*tool.ReadError] where the data cannot be had.

@@ -34,6 +34,8 @@ func (everything) ResourceTemplates(context.Context, oauth.Principal) []Resource
 	return []ResourceTemplate{{URITemplate: "test://{n}", Name: "numbered"}}
 }
 
+func (everything) ToolOf(string) string { return "" }
+
 func (everything) ReadResource(_ context.Context, _ tool.Caller, uri string) ([]ResourceContents, error) {
 	switch uri {
 	case "test://text":

@@ -20,7 +20,17 @@ func (s *Server) admit(ctx context.Context, c call) error {
 	if s.limits == nil {
 		return nil
 	}
-	return s.limits.AdmitRequest(ctx, c.caller.Principal, calledTool(s.tools, c))
+	return s.limits.AdmitRequest(ctx, c.caller.Principal, s.limitedTool(c))
+}
+
+// limitedTool returns the tool that a request uses: the one that it calls, or the
+// one whose answer it reads.
+func (s *Server) limitedTool(c call) string {
+	if c.message.method == "resources/read" && s.resources != nil {
+		uri, _ := c.message.params.Text("uri")
+		return s.resources.ToolOf(uri)
+	}
+	return calledTool(s.tools, c)
 }
 
 // calledTool returns the tool that a request calls, if there is such a tool: any

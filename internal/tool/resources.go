@@ -97,6 +97,19 @@ func (r *Runner) ReadResource(ctx context.Context, caller Caller, uri string) (C
 	return Content{}, &UnknownResourceError{URI: uri}
 }
 
+// ToolOf returns the tool whose answer the resource at uri is, "" for none.
+func (r *Runner) ToolOf(uri string) string {
+	if len(uri) > maxURI {
+		return ""
+	}
+	for _, resource := range r.catalogue.resources {
+		if _, ok := resource.match(uri); ok {
+			return resource.Tool
+		}
+	}
+	return ""
+}
+
 // match reports whether uri is of the resource, and with which arguments of its
 // tool.
 func (r Resource) match(uri string) (arguments json.RawMessage, ok bool) {
