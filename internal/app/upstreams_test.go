@@ -179,7 +179,6 @@ func TestFilesAndVariablesThatAreNoGood(t *testing.T) {
 		"credential: none\n    tls: {ca_file: " + missing + "}":                                                                                                         missing,
 		"credential: none\n    tls: {cert_file: " + wrong + ", key_file: " + wrong + "}":                                                                                "must be a PEM certificate chain and its key",
 		"credential: client_credentials\n    client_credentials: {token_url: 'https://idp.example/t', client: {id: g, auth: private_key_jwt, key_file: " + wrong + "}}": wrong,
-		"credential: client_credentials\n    client_credentials: {token_url: 'http://idp.example/t', client: {id: g, auth: client_secret_post, secret_env: API_KEY}}":   "https",
 		"credential: client_credentials\n    client_credentials: {token_url: 'https://idp.example/t', client: {id: g, auth: client_secret_post, secret_env: OTHER}}":    "OTHER is not set",
 	} {
 		_, err := declare(t, "    url: https://api.example\n    "+entry+"\n")

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -119,4 +120,11 @@ func NewTransportWithin(policy Policy, tlsConfig *tls.Config, limits Limits) *ht
 		MaxResponseHeaderBytes: maxResponseHeaders,
 		ForceAttemptHTTP2:      true,
 	}
+}
+
+// IsLoopbackHost reports whether a host of a URL is this machine, which alone may
+// be spoken to over http: by name (RFC 6761 section 6.3) or by address.
+func IsLoopbackHost(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && addr.IsLoopback()
 }

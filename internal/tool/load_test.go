@@ -179,6 +179,7 @@ tools:
 		"unknown variable":        {"${OTUS_URL}", "${HOME}", "line 3: upstreams.otus.url: unknown variable ${HOME}; known are: OTUS_URL"},
 		"open reference":          {"${OTUS_URL}", "https://x.example/${OTUS_URL", "line 3: upstreams.otus.url: a reference is written ${NAME}"},
 		"relative URL":            {"${OTUS_URL}", "/otus", "line 3: upstreams.otus.url: want an absolute"},
+		"http to elsewhere":       {"${OTUS_URL}", "http://otus.example", "line 3: upstreams.otus.url: want https"},
 		"URL with password":       {"${OTUS_URL}", "https://u:hunter2@x.example", "line 3: upstreams.otus.url: a URL must not hold"},
 		"URL with query":          {"${OTUS_URL}", "https://x.example/?a=b", "line 3: upstreams.otus.url: a base URL must not have a query"},
 		"timeout without unit":    {"    credential:", "    timeout: 10\n    credential:", "line 4: upstreams.otus.timeout: want a length of time such as 10s"},

@@ -131,6 +131,8 @@ func urlFault(text string) string {
 		return "a URL must not hold a user name or password; remove it"
 	case u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#"):
 		return "a base URL must not have a query or fragment; remove it"
+	case u.Scheme == "http" && !egress.IsLoopbackHost(u.Hostname()):
+		return "want https: what goes to another machine over http can be read on its way"
 	default:
 		return ""
 	}

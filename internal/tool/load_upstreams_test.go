@@ -135,6 +135,7 @@ func TestUpstreamErrorsHaveLineAndFix(t *testing.T) {
 		"actor type without actor":   {exchange, "      token_url:", "      actor_token_type: jwt\n      token_url:", "line 7: upstreams.api.exchange.actor_token_type: this has no effect without actor_token_file"},
 		"unknown token type":         {exchange, "      token_url:", "      subject_token_type: saml2\n      token_url:", "line 7: upstreams.api.exchange.subject_token_type: write access_token, jwt, or the URI"},
 		"bad scope":                  {exchange, "      token_url:", "      scopes: ['a b']\n      token_url:", "line 7: upstreams.api.exchange.scopes: scope"},
+		"token over http":            {exchange, "https://idp", "http://idp", "token_url: want https"},
 		"resource with a fragment":   {exchange, "      token_url:", "      resource: https://x.example/#a\n      token_url:", "line 7: upstreams.api.exchange.resource: want an absolute URI without a fragment"},
 		"no client":                  {exchange, "      client:\n        id: gateway\n        auth: client_secret_basic\n        secret_file: secret\n", "", "line 7: upstreams.api.exchange.client: missing; say who this server is"},
 		"no client id":               {exchange, "        id: gateway\n", "", "line 9: upstreams.api.exchange.client.id: missing"},

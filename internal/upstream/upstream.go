@@ -27,7 +27,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -36,6 +35,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/egress"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 	"tecrolabs.dev/oauth-mcp-server/internal/outbound"
 	"tecrolabs.dev/oauth-mcp-server/internal/secret"
@@ -186,7 +186,7 @@ func parseBase(text string, insecure bool) (*url.URL, error) {
 		return nil, errors.New("its URL must not hold a user name or password")
 	case base.RawQuery != "" || base.ForceQuery || base.Fragment != "" || strings.Contains(text, "#"):
 		return nil, errors.New("its URL must not have a query or fragment")
-	case base.Scheme == "http" && !insecure && !isLoopback(base.Hostname()):
+	case base.Scheme == "http" && !insecure && !egress.IsLoopbackHost(base.Hostname()):
 		return nil, errors.New("its URL must be https: tokens must not travel in the clear")
 	}
 	path := strings.TrimSuffix(base.EscapedPath(), "/")
@@ -199,14 +199,6 @@ func parseBase(text string, insecure bool) (*url.URL, error) {
 		Scheme: base.Scheme, Host: base.Host,
 		Path: strings.TrimSuffix(base.Path, "/"), RawPath: strings.TrimSuffix(base.RawPath, "/"),
 	}, nil
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") { // RFC 6761 section 6.3
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
 }
 
 // Send performs r, whose URL is a path (and query) below the API's base, for
