@@ -32,12 +32,21 @@ func declaration(o openapi.Operation, details *openapi.Details) tool.Declaration
 		d.Parameters = append(d.Parameters, tool.Parameter{Argument: p.Argument, In: tool.Place(p.In), Write: p.Write})
 	}
 	if body := details.Body; body != nil {
-		d.Body = &tool.Body{Kind: tool.BodyKind(body.Kind), ContentType: body.ContentType, Argument: body.Argument}
+		d.Body = &tool.Body{Kind: tool.BodyKind(body.Kind), ContentType: encoded(body), Argument: body.Argument}
 		for _, field := range body.Fields {
 			d.Body.Fields = append(d.Body.Fields, tool.Field{Write: field.Write, ContentType: field.ContentType, Base64: field.Base64})
 		}
 	}
 	return d
+}
+
+// encoded returns the media type of a body. A text is sent in UTF-8, which text/*
+// does not mean by itself (RFC 2046 section 4.1.2).
+func encoded(body *openapi.Body) string {
+	if body.Kind == openapi.BodyText && strings.HasPrefix(body.ContentType, "text/") && !strings.Contains(body.ContentType, "charset") {
+		return body.ContentType + "; charset=utf-8"
+	}
+	return body.ContentType
 }
 
 // describe says what an operation does: its summary, and what the description

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
+	"tecrolabs.dev/oauth-mcp-server/internal/strictjson"
 )
 
 const (
@@ -72,12 +73,14 @@ func (c *call) read(response *http.Response) ([]byte, error) {
 	return body.Bytes(), err
 }
 
+// conforms reports whether an answer is as the tool declares. One with a key that
+// is there twice is not: another reader of it could see another value.
 func (c *call) conforms(body []byte) bool {
 	if c.tool.output == nil {
 		return true
 	}
 	var value any
-	return json.Unmarshal(body, &value) == nil && c.tool.output.Validate(value) == nil
+	return json.Unmarshal(body, &value) == nil && strictjson.Unique(body) == nil && c.tool.output.Validate(value) == nil
 }
 
 // isJSON reports whether a media type is JSON (RFC 6839 section 3.1 for +json).

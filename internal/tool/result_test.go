@@ -130,6 +130,7 @@ func TestReq076_OnlyValidJSONBecomesAResult(t *testing.T) {
 		"over the bound":        {status: 200, contentType: "application/json", body: `"` + strings.Repeat("a", 1<<20) + `"`, want: "within the 1048576 bytes allowed"},
 		"as the schema says":    {status: 200, contentType: "application/json", body: `{"teams":[]}`, output: true},
 		"not as the schema":     {status: 200, contentType: "application/json", body: `{"teams":{}}`, output: true, want: "output schema"},
+		"a key twice":           {status: 200, contentType: "application/json", body: `{"teams":[],"teams":[]}`, output: true, want: "output schema"},
 		"no object":             {status: 200, contentType: "application/json", body: `[]`, output: true, want: "output schema"},
 		"number out of a range": {status: 200, contentType: "application/json", body: `{"teams":[1e999]}`, output: true, want: "output schema"},
 	} {
