@@ -97,6 +97,16 @@ func (t *declaredTool) outbound(request *http.Request) outbound.Request {
 	return outbound.Request{HTTP: request, Idempotent: t.idempotent(), TTL: t.binding.ttl}
 }
 
+// readsOnly reports whether the tool changes nothing, by its method or by what is
+// declared.
+func (t *declaredTool) readsOnly() bool {
+	hints := t.definition.Annotations
+	if hints != nil && hints.ReadOnlyHint != nil {
+		return *hints.ReadOnlyHint
+	}
+	return slices.Contains(safeMethods, t.binding.method)
+}
+
 // Find returns the definition of that name.
 func Find(definitions []Definition, name string) (Definition, bool) {
 	at := slices.IndexFunc(definitions, func(d Definition) bool { return d.Name == name })

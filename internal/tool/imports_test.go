@@ -186,7 +186,12 @@ imports: [{from: a.yaml, upstream: otus}]
 resources:
   - {uri: "teams://{id}", name: team, tool: archive}
 `)
-	catalogue, err := base.With(Imported{Tools: []Declaration{archive()}})
+	reading := func() Declaration {
+		d := archive()
+		d.Annotations = &Annotations{ReadOnlyHint: new(true)}
+		return d
+	}
+	catalogue, err := base.With(Imported{Tools: []Declaration{reading()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +206,7 @@ resources:
 	if len(base.resources[0].types) != 0 {
 		t.Error("the catalogue before has changed")
 	}
-	other, needs := archive(), archive()
+	other, needs := reading(), reading()
 	other.Name = "other"
 	needs.InputSchema = json.RawMessage(strings.Replace(string(needs.InputSchema), `"required":["id"]`, `"required":["id","body"]`, 1))
 	for want, tools := range map[string][]Declaration{

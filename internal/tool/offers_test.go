@@ -215,6 +215,8 @@ func TestOffersThatMakeNoSense(t *testing.T) {
 		{"base64", "iVBORw0K", "no base64", "resources[1].blob: want base64"},
 		{"no content", "    text: The guide.\n", "", "resources[0]: want one of text, blob (base64) and tool"},
 		{"variable of a text", "docs://guide", "docs://{guide}", "resources[0].text: a URI with variables needs a tool"},
+		{"tool that writes", "method: GET, path: /two", "method: DELETE, path: /two", `resources[3].tool: the tool "two" may change something`},
+		{"tool that says so", "path: /two,", "path: /two, annotations: {read_only: false},", `want one with GET or HEAD, or with read_only: true`},
 		{"unknown tool", "tool: two", "tool: three", `resources[3].tool: there is no tool "three"`},
 		{"unknown argument", "{number}", "{count}", `the variable "count" is no argument of the tool "member"`},
 		{"argument without variable", "teams://{team}/members", "teams://team/members", `the tool needs the argument "team"; write {team} in the URI`},

@@ -253,7 +253,7 @@ func (l *loader) readTool(entry strictyaml.Object, resource *Resource) {
 	i := slices.IndexFunc(l.catalogue.tools, known)
 	switch {
 	case i >= 0:
-		for _, problem := range resource.bind(l.catalogue.tools[i].definition) {
+		for _, problem := range resource.bind(l.catalogue.tools[i]) {
 			l.Add(node, at, "%s", problem)
 		}
 	case len(l.catalogue.imports) > 0 && resource.Tool != "":
@@ -265,8 +265,12 @@ func (l *loader) readTool(entry strictyaml.Object, resource *Resource) {
 
 // bind makes the variables arguments of the tool, and returns what is wrong with
 // that. Every variable is one of its arguments, and every argument that it needs
-// a variable.
-func (r *Resource) bind(tool Definition) (problems []string) {
+// a variable. Clients read resources without asking the person, so the tool has to
+// be one that only reads.
+func (r *Resource) bind(tool *declaredTool) (problems []string) {
+	if !tool.readsOnly() {
+		problems = append(problems, fmt.Sprintf("the tool %q may change something, and clients read resources without asking; want one with GET or HEAD, or with read_only: true", r.Tool))
+	}
 	var input struct {
 		Properties map[string]struct {
 			Type any
@@ -274,8 +278,8 @@ func (r *Resource) bind(tool Definition) (problems []string) {
 		}
 		Required []string
 	}
-	if json.Unmarshal(tool.InputSchema, &input) != nil {
-		return nil // what is wrong with it is reported
+	if json.Unmarshal(tool.definition.InputSchema, &input) != nil {
+		return problems // what is wrong with it is reported
 	}
 	for _, name := range r.Variables {
 		property, ok := input.Properties[name]
@@ -306,12 +310,12 @@ func (c *Catalogue) bindResources() []error {
 		if resource.unbound == "" {
 			continue
 		}
-		definition, ok := Find(c.Definitions(), resource.Tool)
-		if !ok {
+		at := slices.IndexFunc(c.tools, func(t *declaredTool) bool { return t.definition.Name == resource.Tool })
+		if at < 0 {
 			problems = append(problems, fmt.Errorf("%s: there is no tool %s, declared or imported", resource.unbound, quote(resource.Tool)))
 			continue
 		}
-		for _, problem := range resource.bind(definition) {
+		for _, problem := range resource.bind(c.tools[at]) {
 			problems = append(problems, fmt.Errorf("%s: %s", resource.unbound, problem))
 		}
 		resource.unbound = ""
