@@ -17,7 +17,6 @@ const (
 	maxStructure  = 3_000_000 // characters that can begin a value; a node takes 152 bytes
 	maxDepth      = 200       // mappings and sequences in each other
 	maxOperations = 20_000
-	maxMerged     = 32 // mappings that are merged into one
 )
 
 // structure lists the characters without which neither YAML nor JSON begins
@@ -25,8 +24,9 @@ const (
 const structure = ",:\n[{-?"
 
 // parse returns the root of the one document in data, checked: within the
-// bounds, no key twice, no alias that holds itself. The parser of YAML cannot be
-// interrupted; that its time is bounded too follows from the bounds.
+// bounds, no key twice, no alias that holds itself, and what is merged written
+// out. The parser of YAML cannot be interrupted; its time is bounded by the size
+// of what it reads.
 func parse(ctx context.Context, data []byte) (*yaml.Node, error) {
 	if len(data) > MaxDocument {
 		return nil, fmt.Errorf("the document has %d bytes; at most %d are allowed", len(data), MaxDocument)
@@ -69,13 +69,22 @@ const checkEvery = 4096
 
 // checker walks a document once.
 type checker struct {
-	count int
-	open  map[*yaml.Node]bool // the mappings and sequences around the current value
+	count  int
+	merged int                 // keys that were merged
+	open   map[*yaml.Node]bool // the mappings and sequences around the current value
+}
+
+// step counts a value and ends with the context.
+func (c *checker) step(ctx context.Context) error {
+	if c.count++; c.count%checkEvery == 0 {
+		return ctx.Err()
+	}
+	return nil
 }
 
 func (c *checker) check(ctx context.Context, node *yaml.Node, depth int) error {
-	if c.count++; c.count%checkEvery == 0 && ctx.Err() != nil {
-		return ctx.Err()
+	if err := c.step(ctx); err != nil {
+		return err
 	}
 	switch {
 	case node.Kind == yaml.AliasNode && c.open[node.Alias]:
@@ -95,6 +104,9 @@ func (c *checker) check(ctx context.Context, node *yaml.Node, depth int) error {
 		if err := c.check(ctx, child, depth+1); err != nil {
 			return err
 		}
+	}
+	if node.Kind == yaml.MappingNode {
+		return c.merge(ctx, node)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -26,57 +25,18 @@ func real(node *yaml.Node) *yaml.Node {
 	return node
 }
 
-// fields returns the keys of a mapping, in order, with those that it merges in
-// ("<<") last. It returns nothing for what is no mapping.
+// fields returns the keys of a mapping, in order. It returns nothing for what is
+// no mapping.
 func fields(node *yaml.Node) []field {
 	node = real(node)
 	if node == nil || node.Kind != yaml.MappingNode {
 		return nil
 	}
 	list := make([]field, 0, len(node.Content)/2)
-	var merged []*yaml.Node
 	for i := 0; i+1 < len(node.Content); i += 2 {
-		key, value := node.Content[i], real(node.Content[i+1])
-		if isMerge(key) {
-			merged = append(merged, value)
-			continue
-		}
-		list = append(list, field{key, value})
-	}
-	for _, from := range merged {
-		sources := []*yaml.Node{from}
-		if from.Kind == yaml.SequenceNode {
-			sources = from.Content
-		}
-		for _, source := range sources {
-			for _, f := range mergeable(source) {
-				if !slices.ContainsFunc(list, func(known field) bool { return known.key.Value == f.key.Value }) {
-					list = append(list, f)
-				}
-			}
-		}
+		list = append(list, field{node.Content[i], real(node.Content[i+1])})
 	}
 	return list
-}
-
-// mergeable returns the keys of a mapping that is merged into another one. What
-// it merges in itself is left out, so that this cannot multiply.
-func mergeable(node *yaml.Node) []field {
-	node = real(node)
-	if node.Kind != yaml.MappingNode {
-		return nil
-	}
-	var list []field
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		if !isMerge(node.Content[i]) {
-			list = append(list, field{node.Content[i], real(node.Content[i+1])})
-		}
-	}
-	return list
-}
-
-func isMerge(key *yaml.Node) bool {
-	return key.Kind == yaml.ScalarNode && key.Value == "<<" && key.ShortTag() == "!!merge"
 }
 
 // get returns the value of key in a mapping, nil when there is none.
@@ -85,18 +45,9 @@ func get(node *yaml.Node, key string) *yaml.Node {
 	if node == nil || node.Kind != yaml.MappingNode {
 		return nil
 	}
-	merges := false
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		if node.Content[i].Value == key {
 			return real(node.Content[i+1])
-		}
-		merges = merges || node.Content[i].Value == "<<"
-	}
-	if merges {
-		for _, f := range fields(node) {
-			if f.key.Value == key {
-				return f.value
-			}
 		}
 	}
 	return nil

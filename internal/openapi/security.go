@@ -53,7 +53,11 @@ func (w *worker) security(o Operation) error {
 func (d *Document) scopes(alternative *yaml.Node) ([]string, error) {
 	var scopes []string
 	for _, f := range fields(alternative) {
-		if !d.hasScopes(f.key.Value) {
+		scoped, err := d.hasScopes(f.key)
+		if err != nil {
+			return nil, err
+		}
+		if !scoped {
 			continue
 		}
 		for _, scope := range texts(f.value) {
@@ -70,11 +74,16 @@ func (d *Document) scopes(alternative *yaml.Node) ([]string, error) {
 
 // hasScopes reports whether the names a security scheme is required with are
 // OAuth scopes; for others they are roles that mean nothing outside the document.
-func (d *Document) hasScopes(name string) bool {
-	scheme, err := d.resolve(get(get(get(d.root, "components"), "securitySchemes"), name))
+// Of a scheme that cannot be found nobody knows: an operation must not lose its
+// scopes by a typing error.
+func (d *Document) hasScopes(name *yaml.Node) (bool, error) {
+	scheme, err := d.resolve(get(get(get(d.root, "components"), "securitySchemes"), name.Value))
 	if err != nil {
-		return false
+		return false, err
+	}
+	if scheme == nil {
+		return false, problem(name, "the security scheme %s is not declared under components.securitySchemes", quote(name.Value))
 	}
 	kind := text(get(scheme, "type"))
-	return kind == "oauth2" || kind == "openIdConnect"
+	return kind == "oauth2" || kind == "openIdConnect", nil
 }
