@@ -375,6 +375,9 @@ func site(t *testing.T) *httptest.Server {
 	mux.HandleFunc("GET /huge", serve(strings.Repeat("#", openapi.MaxDocument+1)))
 	mux.Handle("GET /moved", http.RedirectHandler("/pets.yaml", http.StatusFound))
 	mux.Handle("GET /away", http.RedirectHandler("http://pets.example.com/pets.yaml", http.StatusFound))
+	mux.HandleFunc("GET /down", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://"+r.Host+"/pets.yaml", http.StatusFound)
+	})
 	mux.Handle("GET /round", http.RedirectHandler("/round", http.StatusFound))
 	server := httptest.NewTLSServer(mux)
 	t.Cleanup(server.Close)
@@ -388,6 +391,7 @@ func TestReq072_DocumentsComeFromURLs(t *testing.T) {
 		"/pets.yaml": "add_pet list_pets",
 		"/moved":     "add_pet list_pets",
 		"/away":      "redirect to a URL that is not https",
+		"/down":      "redirect to a URL that is not https",
 		"/round":     "more than 3 redirects",
 		"/none":      "status 404; check the URL, or download the document and import the file",
 		"/huge":      "the document is larger than 33554432 bytes",
@@ -408,6 +412,24 @@ func TestReq072_DocumentsComeFromURLs(t *testing.T) {
 	}
 	if _, err := (Config{}).fetch(t.Context(), "http://pets.example.com"); err == nil {
 		t.Error("a document came without TLS")
+	}
+}
+
+// A document of this machine may come over http, and be followed there, but to
+// nowhere else without TLS.
+func TestDocumentsOfThisMachineNeedNoTLS(t *testing.T) {
+	t.Parallel()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /pets.yaml", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(pets)) })
+	mux.Handle("GET /moved", http.RedirectHandler("/pets.yaml", http.StatusFound))
+	mux.Handle("GET /away", http.RedirectHandler("http://pets.example.com/pets.yaml", http.StatusFound))
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	if _, err := (Config{}).fetch(t.Context(), server.URL+"/moved"); err != nil {
+		t.Error(err)
+	}
+	if _, err := (Config{}).fetch(t.Context(), server.URL+"/away"); err == nil || !strings.Contains(err.Error(), "redirect to a URL that is not https") {
+		t.Errorf("got %v", err)
 	}
 }
 
