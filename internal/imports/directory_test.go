@@ -11,25 +11,18 @@ import (
 // searched returns the directory of one import of a document.
 func searched(tb testing.TB, text, entry string) *directory {
 	tb.Helper()
-	document, err := openapi.Load(tb.Context(), []byte(text))
-	if err != nil {
-		tb.Fatal(err)
-	}
+	place := tb.TempDir()
+	write(tb, place, "pets.yaml", text)
 	catalogue, err := tool.Load([]byte("default: deny\nupstreams: {api: {url: 'https://pets.example.com', credential: none}}\nimports: [{from: pets.yaml, upstream: api, offer: search"+entry+"}]\n"), nil)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	list := catalogue.Imports()
-	selected, err := document.Select(selection(&list[0], document))
-	if err != nil {
+	r := &resolver{Config: Config{Directory: place}, result: &Result{Catalogue: catalogue}, read: map[string]*source{}, found: &directory{}}
+	if err := r.add(tb.Context(), &catalogue.Imports()[0]); err != nil {
 		tb.Fatal(err)
 	}
-	found := &directory{}
-	if _, err := found.add(&list[0], document, selected); err != nil {
-		tb.Fatal(err)
-	}
-	found.index = openapi.NewIndex(found.list)
-	return found
+	r.found.index = openapi.NewIndex(r.found.list)
+	return r.found
 }
 
 func all(tool.Listing) bool { return true }
