@@ -14,6 +14,7 @@ import (
 // Bounds of what a model is told that there is to find.
 const (
 	maxAboutTags  = 12
+	maxAboutTag   = 40 // bytes
 	maxAboutTitle = 80 // bytes
 )
 
@@ -53,23 +54,33 @@ func (d *directory) add(rules *tool.Import, document *openapi.Document, operatio
 	return nil
 }
 
-// about says what the operations of a document are for.
+// about says what the operations of a document are for. Its texts are of somebody
+// else, so each is one short line.
 func about(document *openapi.Document, selected []openapi.Operation) string {
 	counts := map[string]int{}
 	var tags []string
 	for _, operation := range selected {
 		for _, tag := range operation.Tags {
+			if tag = oneLine(tag, maxAboutTag); tag == "" {
+				continue
+			}
 			if counts[tag]++; counts[tag] == 1 {
 				tags = append(tags, tag)
 			}
 		}
 	}
 	slices.SortStableFunc(tags, func(a, b string) int { return counts[b] - counts[a] })
-	text := fmt.Sprintf("There are %d operations of %s", len(selected), fit(cmp.Or(document.Title, "an API"), maxAboutTitle))
+	text := fmt.Sprintf("There are %d operations of %s", len(selected), cmp.Or(oneLine(document.Title, maxAboutTitle), "an API"))
 	if len(tags) > 0 {
 		text += ", most of them about: " + strings.Join(tags[:min(len(tags), maxAboutTags)], ", ")
 	}
 	return text + "."
+}
+
+// oneLine returns a text with each run of white space as one space, shortened to
+// limit bytes.
+func oneLine(text string, limit int) string {
+	return fit(strings.Join(strings.Fields(text), " "), limit)
 }
 
 // About implements [tool.Directory].
