@@ -14,6 +14,7 @@ import (
 // Bounds of what a model is told that there is to find.
 const (
 	maxAboutTags  = 12
+	maxAboutTag   = 40 // bytes
 	maxAboutTitle = 80 // bytes
 )
 
@@ -34,54 +35,52 @@ type entry struct {
 	listing   tool.Listing
 }
 
-// add takes in what an import chose of a document, and returns the names of what
-// changes something for everybody with a valid token.
-func (d *directory) add(rules *tool.Import, document *openapi.Document, selected []openapi.Operation) (open []string, err error) {
+// add takes in an operation of an import, and the tool that it is. Of that it keeps
+// what a search shows: [directory.Declaration] makes the tool again where it is
+// asked for, so that thousands of schemas need not stay.
+func (d *directory) add(rules *tool.Import, document *openapi.Document, operation openapi.Operation, made tool.Declaration) error {
+	if other, taken := d.entries[made.Name]; taken {
+		return fmt.Errorf("the operation name %q is taken by %s; set the prefix of the import, or override the name", made.Name, other.operation.Key())
+	}
 	if d.entries == nil {
 		d.entries = map[string]entry{}
 	}
-	for _, operation := range selected {
-		scopes, err := document.Scopes(operation)
-		if err != nil {
-			continue // it cannot be called, see Resolve's notes
-		}
-		treated := rules.Treat(operation.Key(), tool.Declaration{
-			Definition: tool.Definition{Name: operation.Name, Access: tool.Access{Scopes: scopes}}, Method: operation.Method,
-		})
-		if other, taken := d.entries[treated.Name]; taken {
-			return nil, fmt.Errorf("the operation name %q is taken by %s; set the prefix of the import, or override the name", treated.Name, other.operation.Key())
-		}
-		d.entries[treated.Name] = entry{document, operation, rules, tool.Listing{
-			Name: treated.Name, Summary: cmp.Or(operation.Summary, operation.Description), Method: operation.Method, Path: operation.Path,
-			Access: treated.Access,
-		}}
-		if treated.OpensWrites() {
-			open = append(open, treated.Name)
-		}
-		operation.Name = treated.Name
-		d.list = append(d.list, operation)
-	}
-	d.about = append(d.about, about(document, selected))
-	return open, nil
+	d.entries[made.Name] = entry{document, operation, rules, tool.Listing{
+		Name: made.Name, Summary: cmp.Or(operation.Summary, operation.Description), Method: operation.Method, Path: operation.Path,
+		Access: made.Access,
+	}}
+	operation.Name = made.Name
+	d.list = append(d.list, operation)
+	return nil
 }
 
-// about says what the operations of a document are for.
+// about says what the operations of a document are for. Its texts are of somebody
+// else, so each is one short line.
 func about(document *openapi.Document, selected []openapi.Operation) string {
 	counts := map[string]int{}
 	var tags []string
 	for _, operation := range selected {
 		for _, tag := range operation.Tags {
+			if tag = oneLine(tag, maxAboutTag); tag == "" {
+				continue
+			}
 			if counts[tag]++; counts[tag] == 1 {
 				tags = append(tags, tag)
 			}
 		}
 	}
 	slices.SortStableFunc(tags, func(a, b string) int { return counts[b] - counts[a] })
-	text := fmt.Sprintf("There are %d operations of %s", len(selected), fit(cmp.Or(document.Title, "an API"), maxAboutTitle))
+	text := fmt.Sprintf("There are %d operations of %s", len(selected), cmp.Or(oneLine(document.Title, maxAboutTitle), "an API"))
 	if len(tags) > 0 {
 		text += ", most of them about: " + strings.Join(tags[:min(len(tags), maxAboutTags)], ", ")
 	}
 	return text + "."
+}
+
+// oneLine returns a text with each run of white space as one space, shortened to
+// limit bytes.
+func oneLine(text string, limit int) string {
+	return fit(strings.Join(strings.Fields(text), " "), limit)
 }
 
 // About implements [tool.Directory].

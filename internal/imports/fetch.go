@@ -92,12 +92,14 @@ func (c Config) fetch(ctx context.Context, rawURL string) ([]byte, error) {
 }
 
 // checkRedirect follows to another host, as releases of documents need it, but
-// never away from https. Where a connection may go is the transport's to say.
+// never away from https: http only where the document's own URL is http, which
+// [discovery.CheckURL] allows of this machine, and on its host. Where a connection
+// may go is the transport's to say.
 func checkRedirect(next *http.Request, via []*http.Request) error {
 	switch {
 	case len(via) > maxRedirects:
 		return fmt.Errorf("more than %d redirects", maxRedirects)
-	case next.URL.Scheme != "https" && next.URL.Host != via[0].URL.Host:
+	case next.URL.Scheme != "https" && (via[0].URL.Scheme == "https" || next.URL.Host != via[0].URL.Host):
 		return errors.New("redirect to a URL that is not https")
 	}
 	return nil

@@ -28,8 +28,11 @@ type Result struct {
 	Warnings  []string // what is likely to be a mistake of the catalogue
 }
 
-// maxNotes bounds the notes about one import.
-const maxNotes = 100
+// Bounds of what is told about one import.
+const (
+	maxNotes    = 100
+	maxProblems = 100 // operations that cannot be tools
+)
 
 // Resolve reads the documents that a catalogue names and makes tools of them. It
 // is all or nothing: everything wrong is reported, joined, with the line of the
@@ -140,11 +143,9 @@ func (r *resolver) add(ctx context.Context, i *tool.Import) error {
 			strings.Join(document.Servers[:min(len(document.Servers), 3)], ", "), upstream.URL))
 	}
 	if i.Search {
-		open, err := r.found.add(i, document, selected)
-		r.warn(i, open)
-		return err
+		r.found.about = append(r.found.about, about(document, selected))
 	}
-	return r.tools(ctx, i, document, selected)
+	return r.operations(ctx, i, document, selected)
 }
 
 // document reads a document once.
@@ -166,34 +167,62 @@ func (r *resolver) document(ctx context.Context, from string) (*openapi.Document
 	return read.document, read.err
 }
 
-// tools declares the chosen operations.
-func (r *resolver) tools(ctx context.Context, i *tool.Import, document *openapi.Document, selected []openapi.Operation) error {
+// operations makes tools of the chosen operations. Those that are searched are
+// made as well, to know that they can be, and not kept.
+func (r *resolver) operations(ctx context.Context, i *tool.Import, document *openapi.Document, selected []openapi.Operation) error {
 	var problems []error
 	var open []string // names
 	for _, operation := range selected {
-		details, err := document.Details(ctx, operation)
+		d, err := r.declare(ctx, i, document, operation)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			problems = append(problems, fmt.Errorf("%w; leave it out with exclude", err))
 			continue
+		case i.Search:
+			err = r.found.add(i, document, operation, d)
+		default:
+			r.imported.Tools = append(r.imported.Tools, d)
 		}
-		for _, note := range details.Notes {
-			r.note(i, operation.Key()+": "+note)
+		if err != nil {
+			problems = append(problems, err)
 		}
-		if details.Servers != nil {
-			r.note(i, operation.Key()+": the operation has a server of its own; calls go to the upstream")
-		}
-		d := i.Treat(operation.Key(), declaration(operation, details))
-		d.Origin = Prefix(i) + fmt.Sprintf("line %d: %s", operation.Line, operation.Key())
-		r.imported.Tools = append(r.imported.Tools, d)
 		if d.OpensWrites() {
 			open = append(open, d.Name)
 		}
 	}
 	r.warn(i, open)
+	if more := len(problems) - maxProblems; more > 0 {
+		problems = append(problems[:maxProblems], fmt.Errorf("and %d more problems", more))
+	}
 	return errors.Join(problems...)
+}
+
+// declare makes a tool of an operation. What is searched is compiled here: nothing
+// else does it before the operation is called.
+func (r *resolver) declare(ctx context.Context, i *tool.Import, document *openapi.Document, operation openapi.Operation) (tool.Declaration, error) {
+	details, err := document.Details(ctx, operation)
+	if err != nil {
+		return tool.Declaration{}, err
+	}
+	for _, note := range details.Notes {
+		r.note(i, operation.Key()+": "+note)
+	}
+	if details.Servers != nil {
+		r.note(i, operation.Key()+": the operation has a server of its own; calls go to the upstream")
+	}
+	place := fmt.Sprintf("line %d: %s", operation.Line, operation.Key())
+	d := i.Treat(operation.Key(), declaration(operation, details))
+	d.Origin = Prefix(i) + place
+	if !i.Search {
+		return d, nil
+	}
+	if err := r.result.Catalogue.Check(d); err != nil {
+		return d, fmt.Errorf("%s: %s", place, strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	return d, nil
 }
 
 // Servers returns the base URLs that the document at from names.

@@ -253,25 +253,64 @@ func TestOutputIsAChoice(t *testing.T) {
 	}
 }
 
-// An operation that cannot be a tool is reported with its line, and the way out.
+// An operation that cannot be a tool is reported with its line, and the way out,
+// when the document is read: however it is offered.
 func TestOperationsThatCannotBeTools(t *testing.T) {
 	t.Parallel()
-	directory := t.TempDir()
-	text := strings.Replace(pets, "name: kind, in: query", `name: "a&b", in: query`, 1)
-	text = strings.Replace(text, "sign-in: [pets:write]", `sign-in: ['pets "write"']`, 1)
-	write(t, directory, "pets.yaml", text)
-	_, err := resolve(t, directory, nil, "from: pets.yaml")
-	for _, want := range []string{
-		"line 3: imports[0] (pets.yaml): line 8: listPets: parameters[0]: want the parameter's name",
-		"line 3: imports[0] (pets.yaml): line 18: addPet: scopes: ",
-		"leave it out with exclude",
-	} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("got %v, want %q", err, want)
+	for _, offer := range []string{"tools", "search"} {
+		directory := t.TempDir()
+		text := strings.Replace(pets, "name: kind, in: query", `name: "a&b", in: query`, 1)
+		text = strings.Replace(text, "sign-in: [pets:write]", `sign-in: ['pets "write"']`, 1)
+		write(t, directory, "pets.yaml", text)
+		_, err := resolve(t, directory, nil, "from: pets.yaml, offer: "+offer)
+		for _, want := range []string{
+			"line 3: imports[0] (pets.yaml): line 8: listPets: parameters[0]: want the parameter's name",
+			"line 3: imports[0] (pets.yaml): line 18: addPet: scopes: ",
+			"leave it out with exclude",
+		} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: got %v, want %q", offer, err, want)
+			}
+		}
+		write(t, directory, "pets.yaml", strings.Replace(pets, `"#/components/schemas/Pet"}}}}`, `"#/components/schemas/Pat"}}}}`, 1))
+		if _, err := resolve(t, directory, nil, "from: pets.yaml, offer: "+offer); err == nil || !strings.Contains(err.Error(), "addPet: ") || !strings.Contains(err.Error(), "; leave it out with exclude") {
+			t.Errorf("%s: got %v", offer, err)
+		}
+		if _, err := resolve(t, directory, nil, "from: pets.yaml, exclude: {operations: [addPet]}, offer: "+offer); err != nil {
+			t.Errorf("%s: excluded, and still: %v", offer, err)
 		}
 	}
-	write(t, directory, "pets.yaml", strings.Replace(pets, `"#/components/schemas/Pet"}}}}`, `"#/components/schemas/Pat"}}}}`, 1))
-	if _, err := resolve(t, directory, nil, "from: pets.yaml"); err == nil || !strings.Contains(err.Error(), "addPet: ") || !strings.Contains(err.Error(), "; leave it out with exclude") {
+}
+
+// What is decided about an operation is told, however it is offered.
+func TestNotesOfSearchedOperations(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	write(t, directory, "pets.yaml", strings.Replace(pets, "      operationId: listPets", "      servers: [{url: 'https://evil.example/v1'}]\n      operationId: listPets", 1))
+	tools, err := resolve(t, directory, nil, "from: pets.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	searched, err := resolve(t, directory, nil, "from: pets.yaml, offer: search")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(tools.Notes, searched.Notes); diff != "" || len(tools.Notes) != 3 {
+		t.Errorf("%d notes (-tools +search):\n%s", len(tools.Notes), diff)
+	}
+}
+
+func TestProblemsAreBounded(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	var b strings.Builder
+	b.WriteString("openapi: 3.1.0\ninfo: {title: x, version: '1'}\npaths:\n")
+	for i := range 2 * maxProblems {
+		fmt.Fprintf(&b, "  /a%d: {get: {parameters: [{name: 'a&b', in: query}], responses: {}}}\n", i)
+	}
+	write(t, directory, "pets.yaml", b.String())
+	_, err := resolve(t, directory, nil, "from: pets.yaml, offer: search")
+	if err == nil || strings.Count(err.Error(), "\n") != maxProblems || !strings.HasSuffix(err.Error(), "and 100 more problems") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -375,6 +414,9 @@ func site(t *testing.T) *httptest.Server {
 	mux.HandleFunc("GET /huge", serve(strings.Repeat("#", openapi.MaxDocument+1)))
 	mux.Handle("GET /moved", http.RedirectHandler("/pets.yaml", http.StatusFound))
 	mux.Handle("GET /away", http.RedirectHandler("http://pets.example.com/pets.yaml", http.StatusFound))
+	mux.HandleFunc("GET /down", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://"+r.Host+"/pets.yaml", http.StatusFound)
+	})
 	mux.Handle("GET /round", http.RedirectHandler("/round", http.StatusFound))
 	server := httptest.NewTLSServer(mux)
 	t.Cleanup(server.Close)
@@ -388,6 +430,7 @@ func TestReq072_DocumentsComeFromURLs(t *testing.T) {
 		"/pets.yaml": "add_pet list_pets",
 		"/moved":     "add_pet list_pets",
 		"/away":      "redirect to a URL that is not https",
+		"/down":      "redirect to a URL that is not https",
 		"/round":     "more than 3 redirects",
 		"/none":      "status 404; check the URL, or download the document and import the file",
 		"/huge":      "the document is larger than 33554432 bytes",
@@ -408,6 +451,24 @@ func TestReq072_DocumentsComeFromURLs(t *testing.T) {
 	}
 	if _, err := (Config{}).fetch(t.Context(), "http://pets.example.com"); err == nil {
 		t.Error("a document came without TLS")
+	}
+}
+
+// A document of this machine may come over http, and be followed there, but to
+// nowhere else without TLS.
+func TestDocumentsOfThisMachineNeedNoTLS(t *testing.T) {
+	t.Parallel()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /pets.yaml", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(pets)) })
+	mux.Handle("GET /moved", http.RedirectHandler("/pets.yaml", http.StatusFound))
+	mux.Handle("GET /away", http.RedirectHandler("http://pets.example.com/pets.yaml", http.StatusFound))
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	if _, err := (Config{}).fetch(t.Context(), server.URL+"/moved"); err != nil {
+		t.Error(err)
+	}
+	if _, err := (Config{}).fetch(t.Context(), server.URL+"/away"); err == nil || !strings.Contains(err.Error(), "redirect to a URL that is not https") {
+		t.Errorf("got %v", err)
 	}
 }
 

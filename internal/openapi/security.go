@@ -9,17 +9,6 @@ import (
 // maxScopes bounds the scopes of one operation.
 const maxScopes = 64
 
-// Scopes returns the scopes of the first alternative of an operation's security
-// requirements, as [Details] has them. It makes no schema. Errors are a
-// *[DocumentError].
-func (d *Document) Scopes(o Operation) ([]string, error) {
-	alternatives := items(d.security(o))
-	if len(alternatives) == 0 {
-		return nil, nil
-	}
-	return d.scopes(alternatives[0])
-}
-
 // security returns the requirements of an operation. What is declared with it
 // wins, an empty list too (OpenAPI 3.2 section 4.10).
 func (d *Document) security(o Operation) *yaml.Node {

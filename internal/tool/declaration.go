@@ -161,6 +161,13 @@ func (c *Catalogue) With(imported Imported) (*Catalogue, error) {
 
 func byName(a, b *declaredTool) int { return strings.Compare(a.definition.Name, b.definition.Name) }
 
+// Check reports what is wrong with a declaration, joined, as [Catalogue.With] would.
+// c does not change.
+func (c *Catalogue) Check(d Declaration) error {
+	_, err := c.declare(d)
+	return err
+}
+
 // declare compiles a declaration that did not come with a file's lines.
 func (c *Catalogue) declare(d Declaration) (*declaredTool, error) {
 	known := func(u Upstream) bool { return u.Name == d.Upstream }

@@ -100,6 +100,7 @@ func TestImportErrorsHaveLineAndFix(t *testing.T) {
 		"no document":     {"from: pets.yaml\n    ", "", "line 5: imports[0].from: missing; name the OpenAPI document"},
 		"ftp":             {"pets.yaml", "ftp://pets.example.com/x", "line 5: imports[0].from: want a file, or a URL that begins with https"},
 		"http":            {"pets.yaml", "http://pets.example.com/x", "line 5: imports[0].from: want a file, or a URL that begins with https"},
+		"password":        {"pets.yaml", "https://ana:geheim@pets.example.com/x", "line 5: imports[0].from: a URL must not hold a user name or password; remove it"},
 		"upstream":        {"upstream: pets", "upstream: dogs", `line 6: imports[0].upstream: there is no upstream "dogs"`},
 		"prefix":          {"pets_", "pets-", "line 8: imports[0].prefix: want 1 to 24"},
 		"search with max": {"offer: tools", "offer: search", "line 12: imports[0].max: this has no effect with offer: search"},

@@ -1,6 +1,7 @@
 package tool
 
 import (
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -51,12 +52,19 @@ func (l *loader) imports(top strictyaml.Object) {
 	}
 }
 
-// from reads where the document is.
+// from reads where the document is. What is wrong with a URL is said without
+// repeating it: it might hold a password.
 func (l *loader) from(entry strictyaml.Object) string {
 	from := l.expand(entry, "from", entry.Required("from", "name the OpenAPI document: a file beside this one, or an https URL"))
 	if strings.Contains(from, "://") {
-		if err := discovery.CheckURL(from); err != nil {
-			l.Add(entry.Fields["from"], entry.At("from"), "want a file, or a URL that begins with https")
+		fault := ""
+		if u, err := url.Parse(from); err != nil || discovery.CheckURL(from) != nil {
+			fault = "want a file, or a URL that begins with https"
+		} else if u.User != nil {
+			fault = "a URL must not hold a user name or password; remove it, or download the document and import the file"
+		}
+		if fault != "" {
+			l.Add(entry.Fields["from"], entry.At("from"), "%s", fault)
 		}
 	}
 	return from
