@@ -103,3 +103,16 @@ func TestReq075_ConnectAndResponseTimes(t *testing.T) {
 		transport.CloseIdleConnections()
 	}
 }
+
+// A tool's argument must not choose another method or path than the tool's.
+func TestReq071_HeadersThatRerouteAreNotFillable(t *testing.T) {
+	for name, want := range map[string]bool{
+		"X-HTTP-Method-Override": false, "x_http_method_override": false, "X-HTTP-Method": false, "X-Method-Override": false,
+		"X-Original-URL": false, "x-original-host": false, "X-Rewrite-URL": false, "Authorization": false, "Accept": false,
+		"X-Method": true, "X-Originals": true, "X-Trace-Id": true,
+	} {
+		if got := IsFillable(name); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -33,9 +33,17 @@ func IsReserved(name string) bool {
 // which trace a request belongs to.
 var described = []string{"Accept", "Content-Type", "Content-Encoding", "Traceparent", "Tracestate", "Baggage"}
 
+// rerouted does the same for fields by which some servers take another method or
+// path than those of the request: not the ones that the tool declares.
+var rerouted = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Rewrite-Url"}
+
+// reroutedPrefix is that of a family of them, such as X-Original-URL.
+const reroutedPrefix = "X-Original-"
+
 // IsFillable reports whether an argument of a tool may become the header field.
 // CGI reads underscores as hyphens, so they are compared as such.
 func IsFillable(name string) bool {
 	name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
-	return !IsReserved(name) && !slices.Contains(described, name)
+	return !IsReserved(name) && !slices.Contains(described, name) &&
+		!slices.Contains(rerouted, name) && !strings.HasPrefix(name, reroutedPrefix)
 }

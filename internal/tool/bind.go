@@ -51,6 +51,8 @@ type binding struct {
 	path       string // as it was declared
 	template   paramstyle.Template
 	parameters []Parameter // in the order of the declaration
+	queries    []string    // names in the query, that of a page included
+	cookies    []string    // names of cookies
 	body       *Body
 	accept     string
 	ttl        time.Duration
@@ -86,6 +88,7 @@ func (d Declaration) bind(input *schema.Schema) (binding, response, []fault) {
 	for i, p := range b.binding.parameters {
 		b.parameter(i, p)
 	}
+	b.names()
 	b.body()
 	b.ttl()
 	if len(d.Confirm) > maxConfirm || strings.ContainsFunc(d.Confirm, func(r rune) bool { return r != visible(r) }) {
@@ -98,6 +101,22 @@ func (d Declaration) bind(input *schema.Schema) (binding, response, []fault) {
 		}
 	}
 	return b.binding, b.response(), b.faults
+}
+
+// names notes the names that are not for the keys of an exploded object.
+func (b *binder) names() {
+	for _, p := range b.binding.parameters {
+		switch p.In {
+		case InQuery:
+			b.binding.queries = append(b.binding.queries, p.Write.Name)
+		case InCookie:
+			b.binding.cookies = append(b.binding.cookies, p.Write.Name)
+		case InPath, InHeader: // each is one value
+		}
+	}
+	if pages := b.declaration.Response.Paginate; pages != nil && pages.Query != "" {
+		b.binding.queries = append(b.binding.queries, pages.Query)
+	}
 }
 
 func (b *binder) fault(part part, index int, format string, args ...any) {

@@ -77,7 +77,7 @@ func (b *Body) write(arguments map[string]json.RawMessage) (content []byte, cont
 	}
 	switch b.Kind {
 	case BodyForm:
-		content, err = writeForm(entries)
+		content, err = b.writeForm(entries)
 	case BodyMultipart:
 		content, contentType, err = writeMultipart(entries)
 	default:
@@ -168,12 +168,15 @@ func writeMembers(entries []entry) []byte {
 	return b.Bytes()
 }
 
-func writeForm(entries []entry) ([]byte, error) {
+func (b *Body) writeForm(entries []entry) ([]byte, error) {
 	var all pairs
+	for _, field := range b.Fields {
+		all.declared = append(all.declared, field.Write.Name)
+	}
 	for _, e := range entries {
 		text, err := e.field.Write.Query(e.value)
 		if err == nil {
-			err = all.add(e.field.Write.Name, text, "&")
+			err = all.add(e.field.Write, text, "&")
 		}
 		if err != nil {
 			return nil, wrongField(e.argument, "cannot be written as a form: %s %v", quote(e.field.Write.Name), err)

@@ -70,7 +70,8 @@ type Changes struct {
 }
 
 // Compare returns how after differs from before. A tool whose upstream is
-// declared in another way has changed too: the key is upstreams.NAME.
+// declared in another way has changed too: the key is upstreams.NAME. So have the
+// two tools of a directory where a searched import is: the key is imports[N].KEY.
 func Compare(before, after *Catalogue) Changes {
 	var changes Changes
 	changes.Prompts = changes.add(KindPrompt, before.declared, after.declared)
@@ -191,20 +192,13 @@ func (c *Catalogue) Declared(kind, name, key string) string {
 
 // keep remembers an entry that is no tool, for [Compare].
 func (l *loader) keep(kind, name string, entry strictyaml.Object) {
-	parts := map[string]string{}
-	for key, node := range entry.Fields {
-		parts[key] = nodeText(node)
-	}
-	l.catalogue.declared[entryName{kind, name}] = parts
+	l.catalogue.declared[entryName{kind, name}] = nodeTexts(entry)
 }
 
 // parts returns everything that is declared of a tool, and of its upstream, by
 // key.
 func (l *loader) parts(entry strictyaml.Object, tool *declaredTool) map[string]string {
-	parts := map[string]string{}
-	for key, node := range entry.Fields {
-		parts[key] = nodeText(node)
-	}
+	parts := nodeTexts(entry)
 	if text, known := l.catalogue.upstreamTexts[tool.upstream]; known {
 		parts["upstreams."+tool.upstream] = text
 	}
@@ -212,6 +206,15 @@ func (l *loader) parts(entry strictyaml.Object, tool *declaredTool) map[string]s
 		parts["default"] = defaultDeny
 	}
 	return parts
+}
+
+// nodeTexts returns everything in an entry by key, see nodeText.
+func nodeTexts(entry strictyaml.Object) map[string]string {
+	texts := map[string]string{}
+	for key, node := range entry.Fields {
+		texts[key] = nodeText(node)
+	}
+	return texts
 }
 
 // nodeText returns a value of the file as JSON with sorted keys: the same text

@@ -100,8 +100,26 @@ func (d *directory) tools(hash string) []*declaredTool {
 		tool.input, _ = schema.Compile(tool.definition.InputSchema) // constant, and called by every test of these tools
 		tool.parts = Declaration{Definition: tool.definition}.parts()
 		tool.parts["imports"] = string(documents)
+		d.catalogue.searchedParts(tool.parts)
 	}
 	return list
+}
+
+// searchedParts adds what is declared of the imports that are searched, and of
+// their upstreams: it decides what the operations are and who may call them.
+func (c *Catalogue) searchedParts(parts map[string]string) {
+	for _, i := range c.imports {
+		if !i.Search {
+			continue
+		}
+		for key, text := range i.declared {
+			parts[i.Path+"."+key] = text
+		}
+		parts["upstreams."+i.Upstream] = c.upstreamTexts[i.Upstream]
+		if i.deny {
+			parts["default"] = defaultDeny
+		}
+	}
 }
 
 // operation returns the tool that an operation is.

@@ -26,7 +26,8 @@ type Import struct {
 	Path string // of keys, such as imports[0]
 
 	treatment
-	deny bool // what holds for tools that ask for neither scopes nor a rule
+	deny     bool              // what holds for tools that ask for neither scopes nor a rule
+	declared map[string]string // everything in the file, by key, for [Compare]
 }
 
 // Match lists what operations are chosen by, as openapi.Match does.

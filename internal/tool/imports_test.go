@@ -25,7 +25,7 @@ func TestImportsAreRead(t *testing.T) {
 		Exclude:    Match{Operations: []string{"dropPets"}},
 		Deprecated: true, Max: 50, IgnoreSecurity: true, Line: 5, Path: "imports[0]",
 	}
-	want.Override, want.treatment = got.Override, got.treatment // TestTreat looks at them
+	want.Override, want.treatment, want.declared = got.Override, got.treatment, got.declared // TestTreat looks at them
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(Import{}), cmp.Comparer(func(a, b map[string]Override) bool { return len(a) == len(b) }), cmp.Comparer(func(treatment, treatment) bool { return true })); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -216,6 +216,53 @@ resources:
 	} {
 		if _, err := base.With(Imported{Tools: tools}); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+// A searched import has no tools that could be compared: the two that stand for
+// its operations change with it.
+func TestReq079_SearchedImportsAreCompared(t *testing.T) {
+	t.Parallel()
+	const searched = `
+upstreams:
+  pets: {url: 'https://pets.example.com', credential: none}
+  other: {url: 'https://other.example.com', credential: none}
+imports:
+  - {from: a.yaml, upstream: pets, offer: search, security: scopes, rule: 'true', override: {drop: {scopes: [admin]}}}
+  - {from: b.yaml, upstream: other, prefix: b_}
+`
+	with := func(text, hash string) *Catalogue {
+		catalogue, err := mustLoad(t, text).With(Imported{Directory: &shelf{}, Hash: hash})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return catalogue
+	}
+	before := with(searched, "1")
+	for _, test := range []struct {
+		old, new, hash string
+		keys           []string // that differ; nil: nothing has changed
+	}{
+		{"", "", "1", nil},
+		{"", "", "2", []string{"imports"}},
+		{", rule: 'true'", "", "1", []string{"imports[0].rule"}},
+		{"security: scopes", "security: ignore", "1", []string{"imports[0].security"}},
+		{"[admin]", "[any]", "1", []string{"imports[0].override"}},
+		{"pets.example", "dogs.example", "1", []string{"upstreams.pets"}},
+		{"\nupstreams", "\ndefault: deny\nupstreams", "1", []string{"default"}},
+		{"b_}", "c_}", "1", nil}, // whose tools are compared
+	} {
+		after := with(strings.Replace(searched, test.old, test.new, 1), test.hash)
+		var names []string
+		for _, change := range Compare(before, after).All {
+			names = append(names, change.Name)
+			if diff := cmp.Diff(test.keys, change.Keys); diff != "" {
+				t.Errorf("%s: %s (-want +got):\n%s", test.new, change.Name, diff)
+			}
+		}
+		if test.keys == nil != (names == nil) || names != nil && !cmp.Equal(names, []string{CallOperation, SearchOperations}) {
+			t.Errorf("%s: changes of %q", test.new, names)
 		}
 	}
 }

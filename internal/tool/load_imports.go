@@ -39,7 +39,7 @@ func (l *loader) imports(top strictyaml.Object) {
 			IgnoreSecurity: entry.OneOf("security", "scopes", "scopes", "ignore") == "ignore",
 			Override:       map[string]Override{},
 			Line:           entry.Node.Line, Path: entry.Path,
-			treatment: l.treatment(entry), deny: l.deny,
+			treatment: l.treatment(entry), deny: l.deny, declared: nodeTexts(entry),
 		}
 		if i.Prefix != "" && !prefixPattern.MatchString(i.Prefix) {
 			l.Add(entry.Fields["prefix"], entry.At("prefix"), "want 1 to 24 of the characters a-z, 0-9 and _, such as pets_")

@@ -9,8 +9,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/paramstyle"
 )
 
 // request builds the request of a call, with a URL relative to the upstream's
@@ -18,6 +21,7 @@ import (
 // the place they go to are an *[InvalidArgumentsError].
 func (b binding) request(ctx context.Context, arguments map[string]json.RawMessage) (*http.Request, error) {
 	w := writer{arguments: arguments, pieces: map[string]string{}, header: http.Header{}}
+	w.query.declared, w.cookies.declared = b.queries, b.cookies
 	for _, p := range b.parameters {
 		raw, given := arguments[p.Argument]
 		if !given {
@@ -79,11 +83,11 @@ func (w *writer) parameter(p Parameter, raw json.RawMessage) error {
 		w.pieces[p.Write.Name] = text
 	case InQuery:
 		if text, err = p.Write.Query(raw); err == nil {
-			err = w.query.add(p.Argument, text, "&")
+			err = w.query.add(p.Write, text, "&")
 		}
 	case InCookie:
 		if text, err = p.Write.Cookie(raw); err == nil {
-			err = w.cookies.add(p.Argument, text, "; ")
+			err = w.cookies.add(p.Write, text, "; ")
 		}
 	case InHeader:
 		var sent bool
@@ -97,15 +101,17 @@ func (w *writer) parameter(p Parameter, raw json.RawMessage) error {
 	return nil
 }
 
-// pairs are the name=value parts of a query or of cookies.
+// pairs are the name=value parts of a query, of cookies or of a form.
 type pairs struct {
-	parts  []string
-	owners map[string]string // name to the argument that wrote it
+	declared []string // names of all parameters there, given or not
+	parts    []string
+	owners   map[string]string // name to the parameter that wrote it
 }
 
-// add appends what an argument wrote. The keys of an exploded object are names
-// of their own: none may be one that another argument wrote.
-func (p *pairs) add(argument, text, separator string) error {
+// add appends what a parameter wrote. The keys of an exploded object are names of
+// their own: none may be one that is another parameter's, even where that is not
+// given. Its schema and the tool's rule would not have seen the value.
+func (p *pairs) add(write paramstyle.Parameter, text, separator string) error {
 	if text == "" {
 		return nil
 	}
@@ -114,13 +120,30 @@ func (p *pairs) add(argument, text, separator string) error {
 	}
 	for pair := range strings.SplitSeq(text, separator) {
 		name, _, _ := strings.Cut(pair, "=")
-		if owner, taken := p.owners[name]; taken && owner != argument {
+		if decoded, err := url.PathUnescape(name); err == nil {
+			name = decoded
+		}
+		owner, written := p.owners[name]
+		if written && owner != write.Name || p.isOthers(write, name) {
 			return errors.New("must not have a key that is another parameter's name")
 		}
-		p.owners[name] = argument
+		p.owners[name] = write.Name
 	}
 	p.parts = append(p.parts, text)
 	return nil
+}
+
+// isOthers reports whether a name that a parameter wrote is another's. APIs read
+// name[] and name[key] as parts of name, and many do not tell cases apart.
+func (p *pairs) isOthers(write paramstyle.Parameter, name string) bool {
+	root := func(name string) string {
+		before, _, _ := strings.Cut(name, "[")
+		return strings.ToLower(before)
+	}
+	own := name == write.Name || write.Style == paramstyle.DeepObject && strings.HasPrefix(name, write.Name+"[")
+	return slices.ContainsFunc(p.declared, func(other string) bool {
+		return other != write.Name && (name == other || !own && root(name) == root(other))
+	})
 }
 
 // segmentFault refuses a piece of a path that servers along the way could read

@@ -7,10 +7,13 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 )
 
 // toolThat is a catalogue of one tool, called t, that says more about itself.
@@ -375,5 +378,78 @@ input: {type: object, properties: {page: {type: integer}}, additionalProperties:
 				t.Fatalf("got %v\nwant %q", err, tc.want)
 			}
 		})
+	}
+}
+
+const explodedTool = `method: POST
+path: /ruled
+query: {who: who}
+params:
+  - {argument: free, in: query}
+  - {argument: filter, in: query, style: deepObject}
+  - {argument: ids, in: query, name: "ids[]"}
+  - {argument: exact, in: query, name: "filter[owner]"}
+  - {argument: any, in: cookie}
+  - {argument: lang, in: cookie}
+body: {content_type: form, fields: {meta: meta, size: size}}
+rule: '!has(arguments.who) || arguments.who == "me"'
+input:
+  type: object
+  properties:
+    who: {type: string, enum: [me, boss]}
+    free: {type: object}
+    filter: {type: object}
+    ids: {type: array, items: {type: string}}
+    exact: {type: string}
+    any: {type: object}
+    lang: {type: string}
+    meta: {type: object}
+    size: {type: integer, maximum: 3}
+  additionalProperties: false`
+
+// A key of an exploded object would go past the schema of the parameter whose name
+// it has, and past the rule, also where that parameter is not given.
+func TestReq071_KeysAreNoParametersOfOthers(t *testing.T) {
+	t.Parallel()
+	catalogue := toolThat(explodedTool)
+	for arguments, want := range map[string]string{
+		`{"free":{"who":"boss"}}`: "", `{"free":{"Who":"boss"}}`: "", `{"free":{"who[]":"boss"}}`: "", `{"free":{"who[a]":"boss"}}`: "",
+		`{"free":{"filter[a]":"x"}}`: "", `{"free":{"ids":"x"}}`: "", `{"filter":{"owner":"x"}}`: "", `{"any":{"lang":"x"}}`: "", `{"meta":{"size":9}}`: "",
+		`{"free":{"whom":"x","free":"y"}}`: "/ruled?free=y&whom=x",
+		`{"filter":{"a":{"b":"x"}}}`:       "/ruled?filter%5Ba%5D%5Bb%5D=x",
+		`{"ids":["x"],"exact":"y"}`:        "/ruled?ids%5B%5D=x&filter%5Bowner%5D=y",
+		`{"any":{"a":"x"}}`:                "/ruled",
+	} {
+		request, _, err := requestOf(t, catalogue, arguments)
+		switch {
+		case want == "":
+			wantInvalid(t, err, "must not have a key that is another parameter's name")
+		case err != nil:
+			t.Errorf("%s: %v", arguments, err)
+		default:
+			got, _ := url.ParseQuery(request.URL.RawQuery)
+			wanted, _ := url.Parse(want)
+			if diff := cmp.Diff(wanted.Query(), got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", arguments, diff)
+			}
+		}
+	}
+	pages := toolThat(`method: GET
+path: /list
+params: [{argument: free, in: query}]
+response: {paginate: {follow: page, query: page}}
+input: {type: object, properties: {free: {type: object}}, additionalProperties: false}`)
+	_, _, err := requestOf(t, pages, `{"free":{"page":"7"}}`)
+	wantInvalid(t, err, "another parameter's name")
+
+	sender := &stubSender{status: 200, body: "{}"}
+	r := runner(t, catalogue, sender, io.Discard)
+	if _, err := r.Call(t.Context(), caller(), "t", json.RawMessage(`{"who":"boss"}`)); oauth.AsRefusal(err).Status != http.StatusForbidden {
+		t.Errorf("the rule allows: %v", err)
+	}
+	_, err = r.Call(t.Context(), caller(), "t", json.RawMessage(`{"free":{"who":"boss"}}`))
+	wantInvalid(t, err, "another parameter's name")
+	if sender.calls != 0 {
+		t.Error("something was sent")
 	}
 }
