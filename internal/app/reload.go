@@ -69,8 +69,14 @@ func (t *liveTools) record(ctx context.Context, audit telemetry.Audit) {
 	audit.Write(ctx, t.logger)
 }
 
-// outdated reports whether a file that was read last is another one now.
-func (t *liveTools) outdated() bool { return slices.ContainsFunc(t.files(), isOutdated) }
+// outdated reports whether reading again may bring something else: a file that was
+// read last is another one now, or what came from a URL could not be used.
+func (t *liveTools) outdated() bool {
+	t.mu.Lock()
+	again := t.again
+	t.mu.Unlock()
+	return again || slices.ContainsFunc(t.files(), isOutdated)
+}
 
 // files returns what was read last, the catalogue first.
 func (t *liveTools) files() []imports.File {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"tecrolabs.dev/oauth-mcp-server/internal/config"
 	"tecrolabs.dev/oauth-mcp-server/internal/egress"
@@ -44,6 +45,7 @@ type readCatalogue struct {
 	files     []imports.File // it, and the documents that come from files; complete even with an error
 	notes     []string
 	warnings  []string // of imports
+	remote    bool     // it imports from a URL
 }
 
 // read reads the catalogue and the documents that it imports.
@@ -63,6 +65,7 @@ func (s catalogueSource) read(ctx context.Context) (readCatalogue, error) {
 	if err != nil {
 		return result, fmt.Errorf("%s: %w", s.name(), err)
 	}
+	result.remote = slices.ContainsFunc(catalogue.Imports(), func(i tool.Import) bool { return imports.IsURL(i.From) })
 	transport := egress.NewTransport(s.policy, nil)
 	defer transport.CloseIdleConnections()
 	resolved, err := imports.Resolve(ctx, catalogue, imports.Config{Directory: filepath.Dir(s.path), Transport: transport})

@@ -32,8 +32,9 @@ type liveTools struct {
 	elevations *tool.Elevations
 	reloads    metric.Int64Counter
 
-	mu   sync.Mutex     // held while the catalogue is read
-	read []imports.File // when it was last read, well or not
+	mu    sync.Mutex     // held while the catalogue is read
+	read  []imports.File // when it was last read, well or not
+	again bool           // that went wrong, and may go well without a change of a file: it reads from a URL
 }
 
 // loadedTools is one catalogue with the clients of its APIs.
@@ -61,7 +62,7 @@ func newLiveTools(ctx context.Context, opts Options, policy egress.Policy) (*liv
 // goes on serving.
 func (t *liveTools) load(ctx context.Context) error {
 	read, err := t.source.read(ctx)
-	t.read = read.files
+	t.read, t.again = read.files, err != nil && read.remote
 	if err != nil {
 		return err
 	}
