@@ -36,14 +36,16 @@ type Operation struct {
 	Deprecated  bool
 	Line        int
 
-	item *yaml.Node // the path item
-	node *yaml.Node
+	item      *yaml.Node // the path item
+	node      *yaml.Node
+	ambiguous bool // the operationId is that of others too, or too long to be compared
 }
 
 // Key is how filters and overrides call the operation: by its operationId, or
-// by method and path, such as "GET /teams", when it has none.
+// by method and path, such as "GET /teams", when it has none of its own. What is
+// said of one operation must never hold for another.
 func (o Operation) Key() string {
-	if o.ID != "" {
+	if o.ID != "" && !o.ambiguous {
 		return o.ID
 	}
 	return o.Method + " " + o.Path

@@ -16,8 +16,9 @@ import (
 // end, so what every operation has is bounded for each.
 const (
 	maxProblems = 1000
-	maxTags     = 32 // of one operation
-	maxServers  = 32 // of the document, of one operation
+	maxTags     = 32      // of one operation
+	maxServers  = 32      // of the document, of one operation
+	maxServer   = 2 << 10 // bytes of a URL
 )
 
 // methodKeys are the keys of a path item that are operations, in a fixed order,
@@ -69,7 +70,20 @@ func Load(ctx context.Context, data []byte) (*Document, error) {
 		return nil, errors.New("the document has no operations under paths")
 	}
 	document.name()
+	document.tellApart()
 	return document, nil
+}
+
+// tellApart finds the operations that their operationId does not name alone.
+func (d *Document) tellApart() {
+	count := map[string]int{}
+	for _, operation := range d.Operations {
+		count[operation.ID]++
+	}
+	for i := range d.Operations {
+		operation := &d.Operations[i]
+		operation.ambiguous = count[operation.ID] > 1 || len(text(get(operation.node, "operationId"))) > maxShown
+	}
 }
 
 // report remembers a problem of an operation.
@@ -144,14 +158,15 @@ func isMethod(method string) bool {
 }
 
 // servers returns the base URLs declared at node, with each variable replaced by
-// its default.
+// its default. A default is text: what looks like a variable in it is none.
 func servers(node *yaml.Node) []string {
 	var list []string
 	for _, server := range items(get(node, "servers")) {
-		address := text(get(server, "url"))
+		var defaults []string
 		for _, variable := range fields(get(server, "variables")) {
-			address = strings.ReplaceAll(address, "{"+variable.key.Value+"}", text(get(variable.value, "default")))
+			defaults = append(defaults, "{"+variable.key.Value+"}", cut(text(get(variable.value, "default")), maxServer))
 		}
+		address := cut(strings.NewReplacer(defaults...).Replace(cut(text(get(server, "url")), maxServer)), maxServer)
 		if address != "" && !slices.Contains(list, address) {
 			list = append(list, address)
 		}

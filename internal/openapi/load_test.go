@@ -222,3 +222,16 @@ paths:
 		t.Errorf("the first is called %q", document.Operations[0].Name)
 	}
 }
+
+// The text of a document must not grow without end.
+func TestServersAreBounded(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("openapi: 3.1.0\npaths: {/x: {get: {}}}\nservers: [{url: 'https://x.example/{a0}', variables: {")
+	for i := range 40 {
+		fmt.Fprintf(&b, "a%d: {default: '{a%d}{a%d}'}, ", i, i+1, i+1)
+	}
+	b.WriteString("}}]\n")
+	if got := mustLoad(t, b.String()).Servers; len(got) != 1 || got[0] != "https://x.example/{a1}{a1}" {
+		t.Errorf("servers: %.200q", got)
+	}
+}

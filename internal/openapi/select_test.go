@@ -154,3 +154,26 @@ func TestSearchIsBounded(t *testing.T) {
 		t.Errorf("found %d", len(got))
 	}
 }
+
+// What is said of one operation never holds for another: an operationId that is
+// there twice, or cut, names none.
+func TestReq053_AmbiguousOperationIDsNameNothing(t *testing.T) {
+	long := strings.Repeat("x", maxShown)
+	document := mustLoad(t, `
+openapi: 3.1.0
+paths:
+  /a: {get: {operationId: same}, post: {operationId: own}}
+  /b: {delete: {operationId: same}, put: {operationId: `+long+`1}}
+`)
+	if diff := cmp.Diff("GET /a, own, PUT /b, DELETE /b", strings.Join(keys(document.Operations), ", ")); diff != "" {
+		t.Errorf("keys (-want +got):\n%s", diff)
+	}
+	for _, id := range []string{"same", long, long + "1"} {
+		if _, err := document.Select(Selection{Include: Match{Operations: []string{id}}}); err == nil {
+			t.Errorf("%s was selected", id)
+		}
+		if _, err := document.Select(Selection{Override: map[string]Override{id: {Name: "x"}}}); err == nil {
+			t.Errorf("%s was overridden", id)
+		}
+	}
+}
