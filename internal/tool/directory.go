@@ -74,7 +74,7 @@ const (
 	foundSchema = `{"type":"object","properties":{` +
 		`"operations":{"type":"array","items":{"type":"object","properties":{` +
 		`"operation":{"type":"string"},"summary":{"type":"string"},"request":{"type":"string"},` +
-		`"arguments":{"type":["object","null"],"description":"JSON Schema of its arguments"}},"required":["operation","request"]}},` +
+		`"arguments":{"type":"object","description":"JSON Schema of its arguments"}},"required":["operation","request"]}},` +
 		`"note":{"type":"string"}},"required":["operations"]}`
 )
 
