@@ -73,9 +73,8 @@ func (t *liveTools) record(ctx context.Context, audit telemetry.Audit) {
 // read last is another one now, or what came from a URL could not be used.
 func (t *liveTools) outdated() bool {
 	t.mu.Lock()
-	again := t.again
-	t.mu.Unlock()
-	return again || slices.ContainsFunc(t.files(), isOutdated)
+	defer t.mu.Unlock()
+	return t.again || slices.ContainsFunc(t.read, isOutdated)
 }
 
 // files returns what was read last, the catalogue first.

@@ -119,7 +119,7 @@ func (c *trial) draft(ctx context.Context) bool {
 		return true
 	}
 	c.api = name
-	declared := c.upstream(name)
+	declared, _ := c.catalogue.Upstream(name) // a tool has one that there is
 	request, err := c.complete(ctx, declared, relative)
 	if err != nil {
 		c.check("request", "FAIL", err.Error())
@@ -136,12 +136,6 @@ func (c *trial) draft(ctx context.Context) bool {
 		c.report.Request.Body = string(body)
 	}
 	return true
-}
-
-// upstream returns the API of that name.
-func (c *trial) upstream(name string) tool.Upstream {
-	all := c.catalogue.Upstreams()
-	return all[slices.IndexFunc(all, func(u tool.Upstream) bool { return u.Name == name })]
 }
 
 // complete returns the request as the API would get it, but for the credential,

@@ -136,8 +136,7 @@ func (r *resolver) add(ctx context.Context, i *tool.Import) error {
 	for _, problem := range document.Problems {
 		r.note(i, "left out: "+problem.Error())
 	}
-	upstreams := r.result.Catalogue.Upstreams()
-	upstream := upstreams[slices.IndexFunc(upstreams, func(u tool.Upstream) bool { return u.Name == i.Upstream })]
+	upstream, _ := r.result.Catalogue.Upstream(i.Upstream) // the loader has seen to it that there is one
 	if !samePath(document.Servers, upstream.URL) {
 		r.note(i, fmt.Sprintf("the document's paths begin at %s, and the upstream's URL is %s; the paths of the two URLs should be the same",
 			strings.Join(document.Servers[:min(len(document.Servers), 3)], ", "), upstream.URL))

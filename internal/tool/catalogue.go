@@ -116,6 +116,15 @@ func Find(definitions []Definition, name string) (Definition, bool) {
 	return definitions[at], true
 }
 
+// tool returns the tool of that name, nil for none.
+func (c *Catalogue) tool(name string) *declaredTool {
+	at := slices.IndexFunc(c.tools, func(t *declaredTool) bool { return t.definition.Name == name })
+	if at < 0 {
+		return nil
+	}
+	return c.tools[at]
+}
+
 // Definitions returns the tools sorted by name.
 func (c *Catalogue) Definitions() []Definition {
 	definitions := make([]Definition, len(c.tools))

@@ -184,7 +184,7 @@ func (c *Catalogue) Declared(kind, name, key string) string {
 	if kind != KindTool {
 		return c.declared[entryName{kind, name}][key]
 	}
-	if tool := c.byName()[name]; tool != nil {
+	if tool := c.tool(name); tool != nil {
 		return tool.parts[key]
 	}
 	return ""

@@ -170,14 +170,13 @@ func (c *Catalogue) Check(d Declaration) error {
 
 // declare compiles a declaration that did not come with a file's lines.
 func (c *Catalogue) declare(d Declaration) (*declaredTool, error) {
-	known := func(u Upstream) bool { return u.Name == d.Upstream }
-	uncached := func(u Upstream) bool { return known(u) && !u.Cache }
+	upstream, known := c.Upstream(d.Upstream)
 	switch {
 	case !namePattern.MatchString(d.Name):
 		return nil, errors.New(nameRule)
-	case !slices.ContainsFunc(c.upstreams, known):
+	case !known:
 		return nil, fmt.Errorf("there is no upstream %s", quote(d.Upstream))
-	case d.TTL > 0 && slices.ContainsFunc(c.upstreams, uncached):
+	case d.TTL > 0 && !upstream.Cache:
 		return nil, fmt.Errorf("%s: "+needsCache, partTTL, d.Upstream)
 	case d.Method == "" || d.Path == "":
 		return nil, errors.New("want a method and a path")

@@ -166,8 +166,7 @@ func (l *loader) tool(entry strictyaml.Object) *declaredTool {
 // upstreamOf reads which API is called.
 func (l *loader) upstreamOf(entry strictyaml.Object) string {
 	name := entry.Required("upstream", "name the API to call, one of the keys of upstreams")
-	known := func(u Upstream) bool { return u.Name == name }
-	if name != "" && !slices.ContainsFunc(l.catalogue.upstreams, known) {
+	if _, known := l.catalogue.Upstream(name); name != "" && !known {
 		l.Add(entry.Fields["upstream"], entry.At("upstream"), "there is no upstream %q; declare it under upstreams", strictyaml.Clip(name))
 	}
 	return name

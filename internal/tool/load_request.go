@@ -93,8 +93,7 @@ func (l *loader) declaration(entry strictyaml.Object) (Declaration, places) {
 // ttl reads for how long an answer of an upstream may be given again.
 func (l *loader) ttl(entry strictyaml.Object, upstream string) time.Duration {
 	ttl := entry.Duration("ttl", 0, outbound.MaxFresh)
-	uncached := func(u Upstream) bool { return u.Name == upstream && !u.Cache }
-	if ttl > 0 && slices.ContainsFunc(l.catalogue.upstreams, uncached) {
+	if api, known := l.catalogue.Upstream(upstream); ttl > 0 && known && !api.Cache {
 		l.Add(entry.Fields["ttl"], entry.At("ttl"), needsCache, upstream)
 	}
 	return ttl

@@ -8,11 +8,11 @@ import (
 
 // Request returns the request that a call of the tool name would make, with a URL
 // relative to the upstream's base, and the upstream's name; a nil request for a
-// tool that answers by itself. Nobody is asked
-// whether the call is allowed. It returns an *[UnknownToolError] or an
-// *[InvalidArgumentsError] for a call that makes no sense.
+// tool that answers by itself. Nobody is asked whether the call is allowed. It
+// returns an *[UnknownToolError] or an *[InvalidArgumentsError] for a call that
+// makes no sense.
 func (c *Catalogue) Request(ctx context.Context, name string, arguments json.RawMessage) (upstream string, r *http.Request, err error) {
-	tool := c.byName()[name]
+	tool := c.tool(name)
 	if tool == nil {
 		return "", nil, &UnknownToolError{Name: name}
 	}

@@ -249,11 +249,9 @@ func (l *loader) content(entry strictyaml.Object, resource *Resource) {
 // theirs; then [Catalogue.With] finds it.
 func (l *loader) readTool(entry strictyaml.Object, resource *Resource) {
 	node, at := entry.Fields["tool"], entry.At("tool")
-	known := func(t *declaredTool) bool { return t.definition.Name == resource.Tool }
-	i := slices.IndexFunc(l.catalogue.tools, known)
-	switch {
-	case i >= 0:
-		for _, problem := range resource.bind(l.catalogue.tools[i]) {
+	switch tool := l.catalogue.tool(resource.Tool); {
+	case tool != nil:
+		for _, problem := range resource.bind(tool) {
 			l.Add(node, at, "%s", problem)
 		}
 	case len(l.catalogue.imports) > 0 && resource.Tool != "":
@@ -310,12 +308,12 @@ func (c *Catalogue) bindResources() []error {
 		if resource.unbound == "" {
 			continue
 		}
-		at := slices.IndexFunc(c.tools, func(t *declaredTool) bool { return t.definition.Name == resource.Tool })
-		if at < 0 {
+		tool := c.tool(resource.Tool)
+		if tool == nil {
 			problems = append(problems, fmt.Errorf("%s: there is no tool %s, declared or imported", resource.unbound, quote(resource.Tool)))
 			continue
 		}
-		for _, problem := range resource.bind(c.tools[at]) {
+		for _, problem := range resource.bind(tool) {
 			problems = append(problems, fmt.Errorf("%s: %s", resource.unbound, problem))
 		}
 		resource.unbound = ""

@@ -125,5 +125,14 @@ func (u Upstream) Personal() bool {
 	return u.Credential == CredentialForward || u.Credential == CredentialExchange
 }
 
+// Upstream returns the API of that name, and whether there is one.
+func (c *Catalogue) Upstream(name string) (Upstream, bool) {
+	at := slices.IndexFunc(c.upstreams, func(u Upstream) bool { return u.Name == name })
+	if at < 0 {
+		return Upstream{}, false
+	}
+	return c.upstreams[at], true
+}
+
 // Upstreams returns the APIs sorted by name.
 func (c *Catalogue) Upstreams() []Upstream { return slices.Clone(c.upstreams) }
