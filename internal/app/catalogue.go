@@ -99,26 +99,26 @@ type Lint struct {
 // the file cannot be read.
 func LintTools(ctx context.Context, path string, cfg config.Config, strict bool) (Lint, error) {
 	lint := Lint{File: path, Problems: []string{}, Warnings: []string{}, Strict: strict}
-	data, _, err := readFile(path)
-	if err != nil {
+	source := catalogueOf(cfg, path)
+	read, err := source.read(ctx)
+	if read.text == nil {
 		return lint, err
 	}
-	source := catalogueOf(cfg, path)
-	warnings, err := tool.Lint(data, source.variables)
+	var warnings []string
 	if err == nil {
-		var read readCatalogue
-		if read, err = source.read(ctx); err == nil {
-			lint.Tools, lint.Notes = len(read.catalogue.Definitions()), read.notes
-			lint.Warnings = append(append(lint.Warnings, warnings...), read.warnings...)
-			if size := definitionBytes(read.catalogue); size > manyBytes {
-				lint.Warnings = append(lint.Warnings, fmt.Sprintf(
-					"the definitions have %d KiB, which clients give to the model with every question; take fewer tools, shorten them, or import with offer: search", size>>10))
-			}
-			return lint, nil
-		}
+		warnings, err = tool.Lint(read.text, source.variables)
 	}
-	for line := range strings.SplitSeq(err.Error(), "\n") {
-		lint.Problems = append(lint.Problems, strings.TrimPrefix(line, path+": "))
+	if err != nil {
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			lint.Problems = append(lint.Problems, strings.TrimPrefix(line, path+": "))
+		}
+		return lint, nil
+	}
+	lint.Tools, lint.Notes = len(read.catalogue.Definitions()), read.notes
+	lint.Warnings = append(append(lint.Warnings, warnings...), read.warnings...)
+	if size := definitionBytes(read.catalogue); size > manyBytes {
+		lint.Warnings = append(lint.Warnings, fmt.Sprintf(
+			"the definitions have %d KiB, which clients give to the model with every question; take fewer tools, shorten them, or import with offer: search", size>>10))
 	}
 	return lint, nil
 }

@@ -41,6 +41,7 @@ func (s catalogueSource) name() string {
 
 // readCatalogue is a catalogue with what it imports.
 type readCatalogue struct {
+	text      []byte // nil: it could not be had
 	catalogue *tool.Catalogue
 	files     []imports.File // it, and the documents that come from files; complete even with an error
 	notes     []string
@@ -51,17 +52,17 @@ type readCatalogue struct {
 // read reads the catalogue and the documents that it imports.
 func (s catalogueSource) read(ctx context.Context) (readCatalogue, error) {
 	var result readCatalogue
-	data := s.text
+	result.text = s.text
 	if s.path != "" {
 		var info os.FileInfo
 		var err error
-		data, info, err = readFile(s.path)
+		result.text, info, err = readFile(s.path)
 		result.files = append(result.files, imports.File{Path: s.path, Info: info})
 		if err != nil {
 			return result, err
 		}
 	}
-	catalogue, err := tool.Load(data, s.variables)
+	catalogue, err := tool.Load(result.text, s.variables)
 	if err != nil {
 		return result, fmt.Errorf("%s: %w", s.name(), err)
 	}
