@@ -1,13 +1,18 @@
 package app_test
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/app"
 	"tecrolabs.dev/oauth-mcp-server/internal/apptest"
+	"tecrolabs.dev/oauth-mcp-server/internal/config"
 )
 
 const importingCatalogue = "upstreams: {otus: {url: '${OTUS_URL}', credential: forward}}\nimports: [{from: documents/otus.yaml, upstream: otus}]\n"
@@ -80,5 +85,26 @@ func TestReq072_Req079_ImportedDocumentsAreFollowed(t *testing.T) {
 	}
 	if notices != 4 {
 		t.Errorf("%d notices, want one for each change of the list", notices)
+	}
+}
+
+// What is written of a document must be of one version of it, so it is got once.
+func TestToolsImportGetsADocumentOnce(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int32
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		requests.Add(1)
+		_, _ = io.WriteString(w, otusDocument("teams")+"servers: [{url: /otus}]\n")
+	}))
+	defer site.Close()
+	var written strings.Builder
+	_, err := app.ImportTools(t.Context(), &written, app.ImportOptions{
+		Config: config.Default(), Document: site.URL + "/openapi.yaml", Directory: t.TempDir(), Upstream: "otus", Credential: "none", Offer: "tools",
+	})
+	if err != nil || !strings.Contains(written.String(), "url: "+site.URL+"/otus\n") {
+		t.Errorf("%v\n%s", err, written.String())
+	}
+	if requests.Load() != 1 {
+		t.Errorf("%d requests, want 1", requests.Load())
 	}
 }

@@ -78,15 +78,15 @@ var credentialHints = map[string]string{
 func ImportTools(ctx context.Context, w io.Writer, opts ImportOptions) (notes []string, err error) {
 	transport := egress.NewTransport(egressPolicy(opts.Config), nil)
 	defer transport.CloseIdleConnections()
-	documents := imports.Config{Directory: opts.Directory, Transport: transport}
-	if opts.URL == "" {
-		if opts.URL, err = serverURL(ctx, documents, opts.Document); err != nil {
-			return nil, err
-		}
-	}
+	documents := imports.NewDocuments(imports.Config{Directory: opts.Directory, Transport: transport})
 	from := opts.Document
 	if !imports.IsURL(from) {
 		if from, err = relative(opts.Directory, from); err != nil {
+			return nil, err
+		}
+	}
+	if opts.URL == "" {
+		if opts.URL, err = serverURL(ctx, documents, from); err != nil {
 			return nil, err
 		}
 	}
@@ -99,7 +99,7 @@ func ImportTools(ctx context.Context, w io.Writer, opts ImportOptions) (notes []
 	if err != nil {
 		return nil, err
 	}
-	resolved, err := imports.Resolve(ctx, catalogue, documents)
+	resolved, err := documents.Resolve(ctx, catalogue)
 	prefix := imports.Prefix(&catalogue.Imports()[0]) // of a file that is not there yet
 	if err != nil {
 		return nil, errors.New(strings.ReplaceAll(err.Error(), prefix, ""))
@@ -129,11 +129,8 @@ func relative(directory, file string) (string, error) {
 }
 
 // serverURL returns the base URL that a document names first.
-func serverURL(ctx context.Context, documents imports.Config, from string) (string, error) {
-	if !imports.IsURL(from) {
-		documents.Directory = ""
-	}
-	servers, err := imports.Servers(ctx, documents, from)
+func serverURL(ctx context.Context, documents *imports.Documents, from string) (string, error) {
+	servers, err := documents.Servers(ctx, from)
 	if err != nil {
 		return "", err
 	}

@@ -17,7 +17,7 @@ func searched(tb testing.TB, text, entry string) *directory {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	r := &resolver{Config: Config{Directory: place}, result: &Result{Catalogue: catalogue}, read: map[string]*source{}, found: &directory{}}
+	r := &resolver{documents: NewDocuments(Config{Directory: place}), result: &Result{Catalogue: catalogue}, found: &directory{}}
 	if err := r.add(tb.Context(), &catalogue.Imports()[0]); err != nil {
 		tb.Fatal(err)
 	}

@@ -30,9 +30,9 @@ type File struct {
 // IsURL reports whether the place of a document is a URL rather than a file.
 func IsURL(from string) bool { return strings.Contains(from, "://") }
 
-// read returns the text of the document at from. A relative name starts in
+// get returns the text of the document at from. A relative name starts in
 // directory. The file is nil for a URL.
-func (c Config) read(ctx context.Context, from string) ([]byte, *File, error) {
+func (c Config) get(ctx context.Context, from string) ([]byte, *File, error) {
 	if IsURL(from) {
 		data, err := c.fetch(ctx, from)
 		if err != nil {

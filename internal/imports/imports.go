@@ -39,12 +39,17 @@ const (
 // catalogue or of the document. A catalogue without imports is returned as it is.
 // The files of the result are complete even with an error.
 func Resolve(ctx context.Context, catalogue *tool.Catalogue, cfg Config) (Result, error) {
+	return NewDocuments(cfg).Resolve(ctx, catalogue)
+}
+
+// Resolve is [Resolve] with what has been read already.
+func (d *Documents) Resolve(ctx context.Context, catalogue *tool.Catalogue) (Result, error) {
 	result := Result{Catalogue: catalogue}
 	list := catalogue.Imports()
 	if len(list) == 0 {
 		return result, nil
 	}
-	r := &resolver{Config: cfg, result: &result, read: map[string]*source{}, found: &directory{}}
+	r := &resolver{documents: d, result: &result, found: &directory{}}
 	var problems []error
 	for i := range list {
 		r.notes = 0
@@ -55,6 +60,7 @@ func Resolve(ctx context.Context, catalogue *tool.Catalogue, cfg Config) (Result
 			result.Notes = append(result.Notes, fmt.Sprintf("%sand %d more notes", Prefix(&list[i]), more))
 		}
 	}
+	result.Files = d.files
 	if err := errors.Join(problems...); err != nil {
 		return result, err
 	}
@@ -62,7 +68,7 @@ func Resolve(ctx context.Context, catalogue *tool.Catalogue, cfg Config) (Result
 		r.found.index = openapi.NewIndex(r.found.list)
 		r.imported.Directory = r.found
 	}
-	sum := sha256.Sum256([]byte(strings.Join(r.hashes, "")))
+	sum := sha256.Sum256([]byte(strings.Join(d.hashes, "")))
 	r.imported.Hash = hex.EncodeToString(sum[:])
 	var err error
 	result.Catalogue, err = catalogue.With(r.imported)
@@ -71,19 +77,11 @@ func Resolve(ctx context.Context, catalogue *tool.Catalogue, cfg Config) (Result
 
 // resolver is the state of one Resolve.
 type resolver struct {
-	Config
-	result   *Result
-	read     map[string]*source // by where it is: two imports can be of one document
-	hashes   []string
-	imported tool.Imported
-	found    *directory
-	notes    int // about the import that is worked on
-}
-
-// source is one document.
-type source struct {
-	document *openapi.Document
-	err      error
+	documents *Documents
+	result    *Result
+	imported  tool.Imported
+	found     *directory
+	notes     int // about the import that is worked on
 }
 
 // Prefix stands before everything that is told about an import: errors and notes.
@@ -115,7 +113,7 @@ func (r *resolver) warn(i *tool.Import, open []string) {
 
 // add makes tools of what one import chooses.
 func (r *resolver) add(ctx context.Context, i *tool.Import) error {
-	document, err := r.document(ctx, i.From)
+	document, err := r.documents.document(ctx, i.From)
 	if err != nil {
 		return err
 	}
@@ -145,25 +143,6 @@ func (r *resolver) add(ctx context.Context, i *tool.Import) error {
 		r.found.about = append(r.found.about, about(document, selected))
 	}
 	return r.operations(ctx, i, document, selected)
-}
-
-// document reads a document once.
-func (r *resolver) document(ctx context.Context, from string) (*openapi.Document, error) {
-	if known := r.read[from]; known != nil {
-		return known.document, known.err
-	}
-	data, file, err := r.Config.read(ctx, from)
-	if file != nil {
-		r.result.Files = append(r.result.Files, *file)
-	}
-	read := &source{err: err}
-	r.read[from] = read
-	if err == nil {
-		sum := sha256.Sum256(data)
-		r.hashes = append(r.hashes, hex.EncodeToString(sum[:]))
-		read.document, read.err = openapi.Load(ctx, data)
-	}
-	return read.document, read.err
 }
 
 // operations makes tools of the chosen operations. Those that are searched are
@@ -222,17 +201,4 @@ func (r *resolver) declare(ctx context.Context, i *tool.Import, document *openap
 		return d, fmt.Errorf("%s: %s", place, strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	return d, nil
-}
-
-// Servers returns the base URLs that the document at from names.
-func Servers(ctx context.Context, cfg Config, from string) ([]string, error) {
-	data, _, err := cfg.read(ctx, from)
-	if err != nil {
-		return nil, err
-	}
-	document, err := openapi.Load(ctx, data)
-	if err != nil {
-		return nil, err
-	}
-	return document.Servers, nil
 }

@@ -477,12 +477,12 @@ func TestServers(t *testing.T) {
 	directory := t.TempDir()
 	write(t, directory, "pets.yaml", pets)
 	write(t, directory, "odd.yaml", "nothing")
-	servers, err := Servers(t.Context(), Config{Directory: directory}, "pets.yaml")
+	servers, err := NewDocuments(Config{Directory: directory}).Servers(t.Context(), "pets.yaml")
 	if diff := cmp.Diff([]string{"https://pets.example.com/v1"}, servers); diff != "" || err != nil {
 		t.Errorf("%v %s", err, diff)
 	}
-	_, missing := Servers(t.Context(), Config{Directory: directory}, "none.yaml")
-	_, wrong := Servers(t.Context(), Config{Directory: directory}, "odd.yaml")
+	_, missing := NewDocuments(Config{Directory: directory}).Servers(t.Context(), "none.yaml")
+	_, wrong := NewDocuments(Config{Directory: directory}).Servers(t.Context(), "odd.yaml")
 	if !errors.Is(missing, os.ErrNotExist) || wrong == nil {
 		t.Errorf("%v, %v", missing, wrong)
 	}
