@@ -40,10 +40,15 @@ var rerouted = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Ove
 // reroutedPrefix is that of a family of them, such as X-Original-URL.
 const reroutedPrefix = "X-Original-"
 
+// FieldName returns the one spelling of a header field's name that servers may take
+// for the same field: CGI reads underscores as hyphens.
+func FieldName(name string) string {
+	return http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+}
+
 // IsFillable reports whether an argument of a tool may become the header field.
-// CGI reads underscores as hyphens, so they are compared as such.
 func IsFillable(name string) bool {
-	name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	name = FieldName(name)
 	return !IsReserved(name) && !slices.Contains(described, name) &&
 		!slices.Contains(rerouted, name) && !strings.HasPrefix(name, reroutedPrefix)
 }

@@ -32,20 +32,21 @@ type entry struct {
 	document  *openapi.Document
 	operation openapi.Operation
 	rules     *tool.Import
+	own       []string // header fields of its upstream
 	listing   tool.Listing
 }
 
 // add takes in an operation of an import, and the tool that it is. Of that it keeps
 // what a search shows: [directory.Declaration] makes the tool again where it is
 // asked for, so that thousands of schemas need not stay.
-func (d *directory) add(rules *tool.Import, document *openapi.Document, operation openapi.Operation, made tool.Declaration) error {
+func (d *directory) add(rules *tool.Import, document *openapi.Document, operation openapi.Operation, own []string, made tool.Declaration) error {
 	if other, taken := d.entries[made.Name]; taken {
 		return fmt.Errorf("the operation name %q is taken by %s; set the prefix of the import, or override the name", made.Name, other.operation.Key())
 	}
 	if d.entries == nil {
 		d.entries = map[string]entry{}
 	}
-	d.entries[made.Name] = entry{document, operation, rules, tool.Listing{
+	d.entries[made.Name] = entry{document, operation, rules, own, tool.Listing{
 		Name: made.Name, Summary: cmp.Or(operation.Summary, operation.Description), Method: operation.Method, Path: operation.Path,
 		Access: made.Access,
 	}}
@@ -101,7 +102,7 @@ func (d *directory) Declaration(ctx context.Context, name string) (tool.Declarat
 	if !known {
 		return tool.Declaration{}, false, nil
 	}
-	details, err := e.document.Details(ctx, e.operation)
+	details, err := e.document.Details(ctx, e.operation, e.own...)
 	if err != nil {
 		return tool.Declaration{}, true, err
 	}

@@ -142,16 +142,16 @@ func (r *resolver) add(ctx context.Context, i *tool.Import) error {
 	if i.Search {
 		r.found.about = append(r.found.about, about(document, selected))
 	}
-	return r.operations(ctx, i, document, selected)
+	return r.operations(ctx, i, document, selected, upstream.OwnHeaders())
 }
 
 // operations makes tools of the chosen operations. Those that are searched are
 // made as well, to know that they can be, and not kept.
-func (r *resolver) operations(ctx context.Context, i *tool.Import, document *openapi.Document, selected []openapi.Operation) error {
+func (r *resolver) operations(ctx context.Context, i *tool.Import, document *openapi.Document, selected []openapi.Operation, own []string) error {
 	var problems []error
 	var open []string // names
 	for _, operation := range selected {
-		d, err := r.declare(ctx, i, document, operation)
+		d, err := r.declare(ctx, i, document, operation, own)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -160,7 +160,7 @@ func (r *resolver) operations(ctx context.Context, i *tool.Import, document *ope
 			problems = append(problems, fmt.Errorf("%w; leave it out with exclude", err))
 			continue
 		case i.Search:
-			err = r.found.add(i, document, operation, d)
+			err = r.found.add(i, document, operation, own, d)
 		default:
 			r.imported.Tools = append(r.imported.Tools, d)
 		}
@@ -180,8 +180,8 @@ func (r *resolver) operations(ctx context.Context, i *tool.Import, document *ope
 
 // declare makes a tool of an operation. What is searched is compiled here: nothing
 // else does it before the operation is called.
-func (r *resolver) declare(ctx context.Context, i *tool.Import, document *openapi.Document, operation openapi.Operation) (tool.Declaration, error) {
-	details, err := document.Details(ctx, operation)
+func (r *resolver) declare(ctx context.Context, i *tool.Import, document *openapi.Document, operation openapi.Operation, own []string) (tool.Declaration, error) {
+	details, err := document.Details(ctx, operation, own...)
 	if err != nil {
 		return tool.Declaration{}, err
 	}

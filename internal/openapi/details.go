@@ -19,6 +19,7 @@ const maxNotes = 50
 // worker is the state of one Details.
 type worker struct {
 	document *Document
+	own      []string // header fields that are no arguments
 	details  Details
 }
 
@@ -30,10 +31,12 @@ func (w *worker) note(node *yaml.Node, format string, args ...any) {
 }
 
 // Details works out what a tool needs to know of one of the document's
-// operations. Whatever cannot be understood and cannot be left out is a
-// *[DocumentError]; other errors are the context's.
-func (d *Document) Details(ctx context.Context, o Operation) (*Details, error) {
-	w := &worker{document: d}
+// operations. Header fields that whoever sends the request has of its own, as
+// [egress.FieldName] spells them, become no arguments. Whatever cannot be
+// understood and cannot be left out is a *[DocumentError]; other errors are the
+// context's.
+func (d *Document) Details(ctx context.Context, o Operation, own ...string) (*Details, error) {
+	w := &worker{document: d, own: own}
 	err := w.work(ctx, o)
 	if found, ok := errors.AsType[*DocumentError](err); ok {
 		return nil, &DocumentError{Line: found.Line, Operation: o.Key(), Text: found.Text}

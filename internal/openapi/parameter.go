@@ -87,7 +87,7 @@ func (w *worker) parameter(node *yaml.Node) (*declared, error) {
 		return nil, problem(node, "in: querystring is not supported")
 	case styles == nil:
 		return nil, problem(node, "the parameter %s is in %s; want path, query, header or cookie", quote(p.Write.Name), quote(string(p.In)))
-	case p.In == InHeader && !isFillable(p.Write.Name):
+	case p.In == InHeader && !w.fills(p.Write.Name):
 		w.note(node, "the header %s is not for tools to fill; it is left out", p.Write.Name)
 		return nil, nil
 	}
@@ -140,9 +140,9 @@ func stylesOf(in In) []paramstyle.Style {
 	}
 }
 
-// isFillable reports whether an argument may become the header name. OpenAPI says
-// itself to ignore Accept, Content-Type and Authorization.
-func isFillable(name string) bool {
+// fills reports whether an argument may become the header name. OpenAPI says itself
+// to ignore Accept, Content-Type and Authorization.
+func (w *worker) fills(name string) bool {
 	const tchar = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz" // RFC 9110 section 5.6.2
-	return strings.Trim(strings.ToLower(name), tchar) == "" && egress.IsFillable(name)
+	return strings.Trim(strings.ToLower(name), tchar) == "" && egress.IsFillable(name) && !slices.Contains(w.own, egress.FieldName(name))
 }

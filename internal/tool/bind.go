@@ -3,7 +3,6 @@ package tool
 import (
 	"fmt"
 	"net/http"
-	"net/textproto"
 	"regexp"
 	"slices"
 	"strings"
@@ -66,6 +65,7 @@ type binder struct {
 	input       bool     // false: what is wrong with it is reported, and its arguments are not known
 	arguments   []string // that it declares
 	required    []string
+	own         []string        // header fields that the upstream has, see [Upstream.OwnHeaders]
 	bound       map[string]bool // arguments that go somewhere
 	taken       map[string]bool // places and names
 	binding     binding
@@ -73,8 +73,8 @@ type binder struct {
 
 // bind checks how a tool's request is made, and what becomes of the answer.
 // Input is nil when what is wrong with it is reported already.
-func (d Declaration) bind(input *schema.Schema) (binding, response, []fault) {
-	b := &binder{declaration: d, bound: map[string]bool{}, taken: map[string]bool{}}
+func (d Declaration) bind(input *schema.Schema, upstream Upstream) (binding, response, []fault) {
+	b := &binder{declaration: d, own: upstream.OwnHeaders(), bound: map[string]bool{}, taken: map[string]bool{}}
 	b.binding = binding{method: d.Method, path: d.Path, body: d.Body, accept: d.Response.accept(), ttl: d.TTL, confirm: d.Confirm}
 	if input != nil {
 		b.input = true
@@ -214,7 +214,11 @@ func (b *binder) parameter(index int, p Parameter) {
 	}
 	key := string(p.In) + " " + p.Write.Name
 	if p.In == InHeader {
-		key = string(p.In) + " " + textproto.CanonicalMIMEHeaderKey(p.Write.Name)
+		name := egress.FieldName(p.Write.Name)
+		key = string(p.In) + " " + name
+		if slices.Contains(b.own, name) {
+			b.fault(where, index, "the header %s is one that the upstream %q has of its own; remove the argument", strictyaml.Clip(p.Write.Name), strictyaml.Clip(b.declaration.Upstream))
+		}
 	}
 	if b.taken[key] {
 		b.fault(where, index, "another argument fills the parameter %q already", strictyaml.Clip(p.Write.Name))

@@ -202,7 +202,7 @@ func (c *Catalogue) declare(d Declaration) (*declaredTool, error) {
 		}
 	}
 	var faults []fault
-	if tool.binding, tool.response, faults = d.bind(tool.input); len(faults) > 0 {
+	if tool.binding, tool.response, faults = d.bind(tool.input, upstream); len(faults) > 0 {
 		return nil, joined(faults)
 	}
 	tool.parts = d.parts()

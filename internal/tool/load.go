@@ -153,7 +153,8 @@ func (l *loader) tool(entry strictyaml.Object) *declaredTool {
 	}
 	l.scalars(entry, tool.input)
 	var faults []fault
-	tool.binding, tool.response, faults = declaration.bind(tool.input)
+	upstream, _ := l.catalogue.Upstream(declaration.Upstream) // one that is missing is reported
+	tool.binding, tool.response, faults = declaration.bind(tool.input, upstream)
 	for _, f := range faults {
 		place := places.of(f)
 		l.Add(place.node, place.path, "%s", f.text)

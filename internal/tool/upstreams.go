@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/egress"
 	"tecrolabs.dev/oauth-mcp-server/internal/oauth"
 )
 
@@ -123,6 +124,20 @@ type Secret struct {
 // Personal reports whether the credential speaks for the caller.
 func (u Upstream) Personal() bool {
 	return u.Credential == CredentialForward || u.Credential == CredentialExchange
+}
+
+// OwnHeaders returns the header fields that every request to the API has of this
+// server, in the spelling of [egress.FieldName]. No argument fills one: it would be
+// replaced, or be a second credential.
+func (u Upstream) OwnHeaders() []string {
+	var names []string
+	for name := range u.Headers {
+		names = append(names, egress.FieldName(name))
+	}
+	if u.Static != nil && u.Static.Header != "" {
+		names = append(names, egress.FieldName(u.Static.Header))
+	}
+	return names
 }
 
 // Upstream returns the API of that name, and whether there is one.
