@@ -129,7 +129,7 @@ func (w *worker) bodyFields(media *yaml.Node, kind BodyKind) ([]Field, error) {
 		if style == "" {
 			field.Write.Style = paramstyle.Form
 			field.Write.JSON = w.isNested(property)
-		} else if !slices.Contains(stylesOf(InQuery), style) {
+		} else if !slices.Contains(paramstyle.Styles(string(InQuery)), style) {
 			return nil, problem(encoding, "the field %s has the style %s, which is not one of forms", quote(f.key.Value), quote(string(style)))
 		}
 		list = append(list, field)

@@ -79,7 +79,7 @@ func (w *worker) parameter(node *yaml.Node) (*declared, error) {
 			AllowReserved: flag(get(node, "allowReserved")),
 		},
 	}}
-	styles := stylesOf(p.In)
+	styles := paramstyle.Styles(string(p.In))
 	switch {
 	case p.Write.Name == "":
 		return nil, problem(node, "a parameter has no name")
@@ -122,22 +122,6 @@ func (p *declared) readContent(content *yaml.Node) error {
 		}
 	}
 	return problem(content, "the parameter %s is not declared as JSON; no other content can be written", quote(p.Write.Name))
-}
-
-// stylesOf returns the styles of a place, its default first.
-func stylesOf(in In) []paramstyle.Style {
-	switch in {
-	case InPath:
-		return []paramstyle.Style{paramstyle.Simple, paramstyle.Label, paramstyle.Matrix}
-	case InQuery:
-		return []paramstyle.Style{paramstyle.Form, paramstyle.SpaceDelimited, paramstyle.PipeDelimited, paramstyle.DeepObject}
-	case InHeader:
-		return []paramstyle.Style{paramstyle.Simple}
-	case InCookie:
-		return []paramstyle.Style{paramstyle.Form, paramstyle.Cookie}
-	default:
-		return nil
-	}
 }
 
 // fills reports whether an argument may become the header name. OpenAPI says itself

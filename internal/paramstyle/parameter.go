@@ -11,17 +11,34 @@ import (
 // Style is how a parameter is written, by the names of OpenAPI.
 type Style string
 
-// The styles, with where each may be used.
+// The styles; [Styles] says where each may be used.
 const (
-	Simple         Style = "simple"         // path, header
-	Label          Style = "label"          // path
-	Matrix         Style = "matrix"         // path
-	Form           Style = "form"           // query, cookie
-	SpaceDelimited Style = "spaceDelimited" // query
-	PipeDelimited  Style = "pipeDelimited"  // query
-	DeepObject     Style = "deepObject"     // query
-	Cookie         Style = "cookie"         // cookie (OpenAPI 3.2)
+	Simple         Style = "simple"
+	Label          Style = "label"
+	Matrix         Style = "matrix"
+	Form           Style = "form"
+	SpaceDelimited Style = "spaceDelimited"
+	PipeDelimited  Style = "pipeDelimited"
+	DeepObject     Style = "deepObject"
+	Cookie         Style = "cookie" // OpenAPI 3.2
 )
+
+// Styles returns the styles that parameters in a place of OpenAPI can have, its
+// default first; nil for what is no place.
+func Styles(place string) []Style {
+	switch place {
+	case "path":
+		return []Style{Simple, Label, Matrix}
+	case "query":
+		return []Style{Form, SpaceDelimited, PipeDelimited, DeepObject}
+	case "header":
+		return []Style{Simple}
+	case "cookie":
+		return []Style{Form, Cookie}
+	default:
+		return nil
+	}
+}
 
 // Parameter is one parameter of a request and how its value is written. The
 // methods take the value as JSON; their errors are faults of that value, and

@@ -27,14 +27,6 @@ func IsMethod(method string) bool { return slices.Contains(methods, method) }
 // what the API says it means (RFC 9110 section 9.3.5).
 var bodyMethods = []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
-// styles lists the styles each place has, the default first.
-var styles = map[Place][]paramstyle.Style{
-	InPath:   {paramstyle.Simple, paramstyle.Label, paramstyle.Matrix},
-	InQuery:  {paramstyle.Form, paramstyle.SpaceDelimited, paramstyle.PipeDelimited, paramstyle.DeepObject},
-	InHeader: {paramstyle.Simple},
-	InCookie: {paramstyle.Form, paramstyle.Cookie},
-}
-
 var (
 	// parameterPattern is what an operator can have meant as a query parameter;
 	// it is escaped when it is sent.
@@ -188,8 +180,8 @@ func (b *binder) parameter(index int, p Parameter) {
 	if index >= len(b.declaration.Parameters) {
 		where = partPath
 	}
-	allowed, known := styles[p.In]
-	if !known {
+	allowed := paramstyle.Styles(string(p.In))
+	if allowed == nil {
 		b.fault(where, index, "unknown place %q; write one of: path, query, header, cookie", strictyaml.Clip(string(p.In)))
 		return
 	}

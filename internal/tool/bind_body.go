@@ -3,6 +3,7 @@ package tool
 import (
 	"slices"
 
+	"tecrolabs.dev/oauth-mcp-server/internal/paramstyle"
 	"tecrolabs.dev/oauth-mcp-server/internal/strictyaml"
 )
 
@@ -68,7 +69,8 @@ func (b *binder) field(index int, field Field) {
 	if field.ContentType != "" && !isMediaType(field.ContentType, "") {
 		b.fault(partFields, index, "want a media type, such as image/png")
 	}
-	if style := field.Write.Style; style != "" && !slices.Contains(styles[InQuery], style) {
-		b.fault(partFields, index, "unknown style %q for a member of a form; write one of: %v", strictyaml.Clip(string(style)), styles[InQuery])
+	allowed := paramstyle.Styles(string(InQuery))
+	if style := field.Write.Style; style != "" && !slices.Contains(allowed, style) {
+		b.fault(partFields, index, "unknown style %q for a member of a form; write one of: %v", strictyaml.Clip(string(style)), allowed)
 	}
 }
