@@ -173,22 +173,6 @@ func (l *loader) upstreamOf(entry strictyaml.Object) string {
 	return name
 }
 
-func (l *loader) toolName(entry strictyaml.Object) string {
-	name := entry.Required("name", nameRule)
-	if name == "" {
-		return ""
-	}
-	node := entry.Fields["name"]
-	if !namePattern.MatchString(name) {
-		l.Add(node, entry.At("name"), "%q is not a name: %s", strictyaml.Clip(name), nameRule)
-	}
-	if line, taken := l.toolLines[name]; taken {
-		l.Add(node, entry.At("name"), "the name %q is taken by the tool at line %d; choose another", strictyaml.Clip(name), line)
-	}
-	l.toolLines[name] = node.Line
-	return name
-}
-
 // bounded reports text that is too long or has control characters.
 func (l *loader) bounded(entry strictyaml.Object, key, text string, limit int) string {
 	control := func(r rune) bool { return r < 0x20 && r != '\n' && r != '\t' || r == 0x7f }

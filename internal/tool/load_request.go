@@ -57,7 +57,7 @@ func (l *loader) declaration(entry strictyaml.Object) (Declaration, places) {
 	found := places{entry: entry}
 	d := Declaration{
 		Definition: Definition{
-			Name:        l.toolName(entry),
+			Name:        l.itemName(entry, "tool", l.toolLines),
 			Title:       l.bounded(entry, "title", entry.Text("title"), maxTitle),
 			Description: l.bounded(entry, "description", entry.Required("description", "say what it does and when to use it; models choose by it"), maxDescription),
 			Annotations: l.annotations(entry),

@@ -209,7 +209,7 @@ func TestOffersThatMakeNoSense(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, old, new, want string }{
 		{"two of a URI", "docs://logo", "docs://guide", `resources[1].uri: it is taken by the resource at line 34`},
-		{"two of a name", "name: logo", "name: guide", `resources[1].name: the name "guide" is taken at line 35; choose another`},
+		{"two of a name", "name: logo", "name: guide", `resources[1].name: the name "guide" is taken by the resource at line 35; choose another`},
 		{"URI", "docs://guide", "guide", "want a URI"},
 		{"open brace", "docs://guide", "docs://{guide", "want a URI"},
 		{"base64", "iVBORw0K", "no base64", "resources[1].blob: want base64"},

@@ -149,7 +149,7 @@ func (l *loader) prompts(top strictyaml.Object) {
 	lines := map[string]int{}
 	for _, entry := range l.items(top, "prompts", maxPrompts, promptKeys) {
 		prompt := Prompt{
-			Name:        l.itemName(entry, lines),
+			Name:        l.itemName(entry, "prompt", lines),
 			Title:       l.bounded(entry, "title", entry.Text("title"), maxTitle),
 			Description: l.bounded(entry, "description", entry.Required("description", "say what it is for; people choose by it"), maxDescription),
 			Scopes:      l.itemScopes(entry),
@@ -157,7 +157,7 @@ func (l *loader) prompts(top strictyaml.Object) {
 		for _, argument := range l.items(entry, "arguments", maxPromptArguments, promptArgumentKeys) {
 			required := argument.Flag("required")
 			prompt.Arguments = append(prompt.Arguments, PromptArgument{
-				Name:        l.itemName(argument, nil),
+				Name:        l.itemName(argument, "argument", nil),
 				Description: l.bounded(argument, "description", argument.Text("description"), maxDescription),
 				Required:    required != nil && *required,
 				Values:      l.values(argument),
@@ -210,8 +210,9 @@ func (l *loader) messages(entry strictyaml.Object, arguments []PromptArgument) [
 	return messages
 }
 
-// itemName reads a name, which lines holds with its line, to find a second one.
-func (l *loader) itemName(entry strictyaml.Object, lines map[string]int) string {
+// itemName reads the name of a kind of item. Lines holds each with its line, to find
+// a second one; it is nil where the names are looked at elsewhere.
+func (l *loader) itemName(entry strictyaml.Object, kind string, lines map[string]int) string {
 	name := entry.Required("name", nameRule)
 	if name == "" {
 		return ""
@@ -221,7 +222,7 @@ func (l *loader) itemName(entry strictyaml.Object, lines map[string]int) string 
 		l.Add(node, entry.At("name"), "%q is not a name: %s", strictyaml.Clip(name), nameRule)
 	}
 	if line, taken := lines[name]; taken {
-		l.Add(node, entry.At("name"), "the name %q is taken at line %d; choose another", strictyaml.Clip(name), line)
+		l.Add(node, entry.At("name"), "the name %q is taken by the %s at line %d; choose another", strictyaml.Clip(name), kind, line)
 	}
 	if lines != nil {
 		lines[name] = node.Line

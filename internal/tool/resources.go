@@ -166,7 +166,7 @@ func (l *loader) resources(top strictyaml.Object) {
 	for _, entry := range l.items(top, "resources", maxResources, resourceKeys) {
 		resource := Resource{
 			URI:         entry.Required("uri", "write a URI, such as docs://guide, or a template, such as teams://{team}"),
-			Name:        l.itemName(entry, names),
+			Name:        l.itemName(entry, "resource", names),
 			Title:       l.bounded(entry, "title", entry.Text("title"), maxTitle),
 			Description: l.bounded(entry, "description", entry.Text("description"), maxDescription),
 			MIMEType:    entry.Text("mime_type"),
